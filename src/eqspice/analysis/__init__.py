@@ -1,0 +1,1 @@
+"""Pure functions of what a simulation gave."""

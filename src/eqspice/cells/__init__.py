@@ -1,0 +1,1 @@
+"""Cells of a learning circuit: parameters in, subcircuit out."""

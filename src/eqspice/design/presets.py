@@ -1,0 +1,80 @@
+"""Named designs. A preset takes the layer widths and gives a whole design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from eqspice.cells.neuron import NEAR_IDEAL_CLAMP
+from eqspice.design.network import Design
+from eqspice.errors import unknown
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named design.
+
+    Attributes:
+        build: layer widths -> design.
+        description: one line.
+    """
+
+    build: Callable[[tuple[int, ...]], Design]
+    description: str
+
+
+def _fan_in_multipliers(widths: tuple[int, ...]) -> tuple[float, ...]:
+    """One transistor per synapse in the first layer, inputs // outputs of them in the others."""
+    rest = [max(1, a // b) if b > 0 else 1 for a, b in zip(widths[1:], widths[2:], strict=False)]
+    return (1.0, *(float(m) for m in rest))
+
+
+def _per_layer(widths: tuple[int, ...], hidden: float, last: float) -> tuple[float, ...]:
+    return (hidden,) * (len(widths) - 2) + (last,)
+
+
+def reference(widths: tuple[int, ...]) -> Design:
+    """The circuit that the project started from (public repository analog-mlp-circuit)."""
+    return Design(
+        preset="reference",
+        widths=widths,
+        synapse="cmos",
+        multipliers=_fan_in_multipliers(widths),
+        update_gains=_per_layer(widths, 20.0, 3.0),
+    )
+
+
+def read_nfet(widths: tuple[int, ...]) -> Design:
+    """The reference's predecessor: plain 2T1C cells with one read nfet."""
+    return replace(
+        reference(widths), preset="read_nfet", synapse="read_nfet", weight_centre=0.8, weight_spread=0.4
+    )
+
+
+def resistive(widths: tuple[int, ...]) -> Design:
+    """The deep resistive network of the earlier literature: linear conductances, near-ideal diodes."""
+    return replace(
+        reference(widths),
+        preset="resistive",
+        synapse="conductance",
+        multipliers=(1.0,) * (len(widths) - 1),
+        clamp=NEAR_IDEAL_CLAMP,
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    "reference": Preset(reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"),
+    "read_nfet": Preset(read_nfet, "plain 2T1C cells with one read nfet: starves the earlier layers of signal"),
+    "resistive": Preset(resistive, "programmable linear conductances and near-ideal diodes"),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Returns a preset.
+
+    Raises:
+        InputError: the name is not known; the message lists the names.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, tuple(PRESETS))
+    return PRESETS[name]

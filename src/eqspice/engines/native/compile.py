@@ -1,0 +1,414 @@
+"""Circuit to Program: number the places, stamp the linear part, order and fill, lay out each device kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqspice.circuit import (
+    GROUND,
+    BidirectionalAmplifier,
+    Capacitor,
+    Circuit,
+    CurrentSource,
+    Diode,
+    FlatDevice,
+    Mosfet,
+    Product,
+    Resistor,
+    SoftLimiter,
+    Switch,
+    VoltageControlledCurrentSource,
+    VoltageControlledVoltageSource,
+    VoltageSource,
+)
+from eqspice.engines.native import program as pg
+from eqspice.engines.native import sparse
+from eqspice.errors import InputError
+from eqspice.pdk.ideal import square_law_parameters
+from eqspice.pdk.osdi import CompactModel
+from eqspice.pdk.tables import characterise
+
+FloatArray = NDArray[np.float64]
+THERMAL_VOLTAGE_PER_KELVIN = 8.617333262e-5  # k/q, CODATA 2018
+NEWTON_TOLERANCE = 1e-4
+LEFT_OVER = 1e-6  # Newton error allowed on a node of a steep diode, V
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program with the names that belong to it.
+
+    Attributes:
+        program: arrays for compiled code.
+        node_names: circuit order.
+        places: place of each node in the voltage vector, circuit order.
+        signals: names of the signals, in the order of the stimulus columns.
+        models: compact models, kept alive because compiled code holds their addresses.
+        controls: distinct switch controls (place, reference place, v_on, v_off) that inputs drive.
+        devices_at: names of the devices at each node, for error messages.
+    """
+
+    program: pg.Program
+    node_names: tuple[str, ...]
+    places: NDArray[np.int32]
+    signals: tuple[str, ...]
+    models: tuple[CompactModel, ...]
+    controls: tuple[tuple[int, int, float, float], ...]
+    devices_at: Mapping[str, tuple[str, ...]]
+
+
+Stamp = tuple[str, str, float]
+
+
+def linear_stamps(flat: FlatDevice) -> tuple[list[Stamp], list[Stamp]]:
+    """Returns the (row, column, value) entries of G and of C of one device, by node name."""
+    device, nodes = flat.device, flat.nodes
+    match device:
+        case Resistor(resistance=r):
+            return _branch(nodes[0], nodes[1], 1.0 / r), []
+        case Capacitor(capacitance=c):
+            return [], _branch(nodes[0], nodes[1], c)
+        case VoltageControlledCurrentSource(transconductance=gm):
+            return _transfer(nodes[0], nodes[1], nodes[2], nodes[3], gm), []
+        case VoltageControlledVoltageSource(gain=k, output_resistance=r):
+            own = _branch(nodes[0], nodes[1], 1.0 / r)
+            return own + _transfer(nodes[0], nodes[1], nodes[2], nodes[3], -k / r), []
+        case Product(output_resistance=r):
+            return [(nodes[0], nodes[0], 1.0 / r), (nodes[0], nodes[1], -1.0 / r)], []
+        case BidirectionalAmplifier(gain=k, back_gain=b, output_resistance=r):
+            a, p, n = nodes
+            return [
+                (p, p, 1.0 / r),
+                (p, a, -k / r),
+                (n, n, 1.0 / r),
+                (n, a, k / r),
+                (a, a, 2.0 * b * k / r),
+                (a, p, -b / r),
+                (a, n, b / r),
+            ], []
+    return [], []
+
+
+def _branch(p: str, n: str, value: float) -> list[Stamp]:
+    return [(p, p, value), (p, n, -value), (n, p, -value), (n, n, value)]
+
+
+def _transfer(p: str, n: str, cp: str, cn: str, value: float) -> list[Stamp]:
+    return [(p, cp, value), (p, cn, -value), (n, cp, -value), (n, cn, value)]
+
+
+# Pairs (row terminal, column terminal) that a nonlinear kind stamps, in the order of its positions.
+_PAIRS: dict[type, tuple[tuple[int, int], ...]] = {
+    Switch: ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)),
+    Diode: ((0, 0), (0, 1), (1, 0), (1, 1)),
+    SoftLimiter: ((0, 0), (0, 1), (1, 0), (1, 1)),
+    Product: ((0, 2), (0, 3), (0, 4), (0, 5)),
+}
+_TABLE_PAIRS = tuple((row, column) for row in range(3) for column in range(3))
+_FULL_PAIRS = tuple((row, column) for row in range(4) for column in range(4))
+
+
+def pairs(device: object, table: bool) -> tuple[tuple[int, int], ...]:
+    """Returns the terminal pairs that a device stamps into the matrix."""
+    if isinstance(device, Mosfet):
+        return _TABLE_PAIRS if table else _FULL_PAIRS
+    return _PAIRS.get(type(device), ())
+
+
+def uses_table(flat: FlatDevice) -> bool:
+    """Returns whether a FET goes by tables: bulk tied to source and a compact model."""
+    return (
+        isinstance(flat.device, Mosfet)
+        and flat.device.card.level != "square_law"
+        and flat.nodes[2] == flat.nodes[3]
+    )
+
+
+def _inputs(circuit: Circuit) -> dict[str, VoltageSource]:
+    held: dict[str, VoltageSource] = {}
+    refused = []
+    for flat in circuit.devices:
+        if isinstance(flat.device, VoltageSource):
+            p, n = flat.nodes
+            source = flat.device
+            if p == GROUND and n != GROUND:
+                p, n = n, p
+                source = VoltageSource(-source.dc, source.signal, -source.scale)
+            if n != GROUND or p == GROUND:
+                refused.append(
+                    f"{flat.name}: a voltage source must have one end at ground; between two nodes "
+                    "use a voltage-controlled voltage source with an output resistance"
+                )
+            elif p in held:
+                refused.append(f"{flat.name}: node {p} is already held by another voltage source")
+            else:
+                held[p] = source
+    if refused:
+        raise InputError("the native engine cannot run this circuit: " + "; ".join(refused))
+    return held
+
+
+class _Layout:
+    """Numbers the places and finds matrix positions."""
+
+    def __init__(self, circuit: Circuit, held: dict[str, VoltageSource]) -> None:
+        unknown = [node for node in circuit.nodes if node not in held]
+        if not unknown:
+            raise InputError(f"circuit {circuit.name}: every node is held by a source, nothing to solve.")
+        self.first = 1 + len(held)
+        self.place = {GROUND: 0} | {node: 1 + i for i, node in enumerate(held)}
+        number = {node: i for i, node in enumerate(unknown)}
+        rows: list[int] = []
+        columns: list[int] = []
+        for flat in circuit.devices:
+            g, c = linear_stamps(flat)
+            entries = [(row, column) for row, column, _ in g + c]
+            entries += [(flat.nodes[a], flat.nodes[b]) for a, b in pairs(flat.device, uses_table(flat))]
+            for row, column in entries:
+                if row in number and column in number:
+                    rows.append(number[row])
+                    columns.append(number[column])
+        rows += range(len(unknown))
+        columns += range(len(unknown))
+        row_array, column_array = np.array(rows, np.int32), np.array(columns, np.int32)
+        self.size = len(unknown)
+        permutation = sparse.order(self.size, row_array, column_array)
+        self.pattern = sparse.symbolic(self.size, permutation[row_array], permutation[column_array])
+        for node, i in number.items():
+            self.place[node] = self.first + int(permutation[i])
+        filled_rows = np.repeat(np.arange(self.size), np.diff(self.pattern.start))
+        self._keys = filled_rows.astype(np.int64) * self.size + self.pattern.column
+
+    def places(self, nodes: Sequence[str]) -> list[int]:
+        return [self.place[node] for node in nodes]
+
+    def positions(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pg.IntArray:
+        """Matrix positions of entries given by place; the spare place where one is no unknown."""
+        r, c = rows - self.first, columns - self.first
+        inside = (r >= 0) & (c >= 0)
+        found = np.searchsorted(self._keys, np.where(inside, r * self.size + c, 0))
+        return np.where(inside, found, len(self._keys)).astype(np.int32)
+
+    def device_arrays(
+        self, group: list[FlatDevice], device_pairs: tuple[tuple[int, int], ...], width: int
+    ) -> tuple[pg.IntArray, pg.IntArray]:
+        """Returns nodes (n, width) and positions (n, pairs) of devices of one kind."""
+        nodes = np.array([self.places(flat.nodes)[:width] for flat in group], np.int32).reshape(-1, width)
+        rows = nodes[:, [a for a, _ in device_pairs]].astype(np.int64)
+        columns = nodes[:, [b for _, b in device_pairs]].astype(np.int64)
+        return nodes, self.positions(rows, columns)
+
+
+def _csr(layout: _Layout, stamps: list[Stamp]) -> tuple[pg.IntArray, pg.IntArray, FloatArray, FloatArray]:
+    """Returns (start, column, value) over unknown rows, and the values in the LU pattern."""
+    rows = np.array([layout.place[row] for row, _, _ in stamps], np.int64)
+    columns = np.array([layout.place[column] for _, column, _ in stamps], np.int64)
+    values = np.array([value for _, _, value in stamps], float)
+    keep = (rows >= layout.first) & (columns > 0)
+    rows, columns, values = rows[keep], columns[keep], values[keep]
+    matrix = np.zeros(len(layout.pattern.column) + 1)
+    np.add.at(matrix, layout.positions(rows, columns), values)
+    matrix[-1] = 0.0
+    by_row = np.argsort(rows, kind="stable")
+    start = np.searchsorted(rows[by_row] - layout.first, np.arange(layout.size + 1)).astype(np.int32)
+    return start, columns[by_row].astype(np.int32), values[by_row], matrix
+
+
+def _linear(circuit: Circuit, layout: _Layout) -> pg.Linear:
+    g: list[Stamp] = []
+    c: list[Stamp] = []
+    for flat in circuit.devices:
+        own_g, own_c = linear_stamps(flat)
+        g += own_g
+        c += own_c
+    g_start, g_column, g_value, matrix_g = _csr(layout, g)
+    c_start, c_column, c_value, matrix_c = _csr(layout, c)
+    return pg.Linear(g_start, g_column, g_value, c_start, c_column, c_value, matrix_g, matrix_c)
+
+
+def _column(group: list[FlatDevice], name: str) -> FloatArray:
+    return np.array([getattr(flat.device, name) for flat in group], float)
+
+
+def _diodes(layout: _Layout, group: list[FlatDevice]) -> pg.Diodes:
+    nodes, positions = layout.device_arrays(group, _PAIRS[Diode], 2)
+    thermal = THERMAL_VOLTAGE_PER_KELVIN * (_column(group, "temperature") + 273.15) * _column(group, "emission")
+    saturation = _column(group, "saturation_current")
+    return pg.Diodes(nodes, positions, saturation, thermal, thermal * np.log1p(1.0 / saturation))
+
+
+def _switches(layout: _Layout, group: list[FlatDevice]) -> pg.Switches:
+    nodes, positions = layout.device_arrays(group, _PAIRS[Switch], 4)
+    with np.errstate(divide="ignore"):
+        log_off = -np.log(_column(group, "off_resistance"))
+    log_off[np.isinf(_column(group, "off_resistance"))] = -math.inf
+    floating = (nodes[:, 2] >= layout.first) | (nodes[:, 3] >= layout.first)
+    return pg.Switches(
+        nodes,
+        positions,
+        -np.log(_column(group, "on_resistance")),
+        log_off,
+        _column(group, "v_on"),
+        _column(group, "v_off"),
+        floating,
+    )
+
+
+def _products(layout: _Layout, group: list[FlatDevice]) -> pg.Products:
+    nodes, _ = layout.device_arrays(group, _PAIRS[Product], 6)
+    nodes = nodes[:, [0, 2, 3, 4, 5]]
+    rows = np.repeat(nodes[:, :1], 4, axis=1).astype(np.int64)
+    positions = layout.positions(rows, nodes[:, 1:].astype(np.int64))
+    scale = _column(group, "gain") / _column(group, "output_resistance")
+    return pg.Products(np.ascontiguousarray(nodes), positions, scale, _column(group, "offset"))
+
+
+def _distinct(group: list[FlatDevice]) -> tuple[list[Mosfet], pg.IntArray, FloatArray]:
+    """Returns the distinct FETs at multiplier one, the index of each device's, and the multipliers."""
+    seen: dict[Mosfet, int] = {}
+    index = []
+    for flat in group:
+        assert isinstance(flat.device, Mosfet)
+        index.append(seen.setdefault(replace(flat.device, multiplier=1.0), len(seen)))
+    return list(seen), np.array(index, np.int32), _column(group, "multiplier")
+
+
+def _table_fets(layout: _Layout, group: list[FlatDevice]) -> pg.TableFets:
+    nodes, positions = layout.device_arrays(group, _TABLE_PAIRS, 3)
+    fets, index, multiplier = _distinct(group)
+    tables = [characterise(fet) for fet in fets]
+    if tables:
+        coefficients = np.stack([table.coefficients for table in tables])
+        meta = np.stack([table.meta for table in tables])
+    else:
+        coefficients, meta = np.zeros((0, 2, 1, 1, 4)), np.zeros((0, 1))
+    return pg.TableFets(nodes, positions, index, multiplier, coefficients, meta)
+
+
+def _compact_fets(
+    layout: _Layout, group: list[FlatDevice]
+) -> tuple[pg.CompactFets, tuple[CompactModel, ...]]:
+    nodes, positions = layout.device_arrays(group, _FULL_PAIRS, 4)
+    fets, index, multiplier = _distinct(group)
+    models = tuple(CompactModel(fet) for fet in fets)
+    contexts = np.stack([model.context for model in models]) if models else np.zeros((0, 1), np.int64)
+    return pg.CompactFets(nodes, positions, index, multiplier, contexts), models
+
+
+def _square_fets(layout: _Layout, group: list[FlatDevice]) -> pg.SquareLawFets:
+    nodes, positions = layout.device_arrays(group, _FULL_PAIRS, 4)
+    rows: list[Any] = [square_law_parameters(flat.device) for flat in group]  # type: ignore[arg-type]
+    parameters = np.array(rows, float) if rows else np.zeros((0, 1))
+    return pg.SquareLawFets(nodes, positions, parameters)
+
+
+def _sources(
+    layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]
+) -> pg.CurrentSources:
+    nodes = np.array([layout.places(flat.nodes) for flat in group], np.int32).reshape(-1, 2)
+    signal = [signal_index.get(flat.device.signal or "", -1) for flat in group]  # type: ignore[attr-defined]
+    return pg.CurrentSources(nodes, np.array(signal, np.int32), _column(group, "scale"), _column(group, "dc"))
+
+
+def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes) -> FloatArray:
+    """Newton's tolerance per place: none where only linear parts are, one solution is exact there."""
+    tolerance = np.full(layout.first + layout.size, np.inf)
+    for flat in circuit.devices:
+        device_pairs = pairs(flat.device, uses_table(flat))
+        sensing = {b for _, b in device_pairs}
+        if isinstance(flat.device, Switch):  # an input's control makes it a fixed conductance
+            sensing = {0, 1, 2, 3} if layout.place[flat.nodes[2]] >= layout.first else set()
+        for terminal in sensing:
+            tolerance[layout.place[flat.nodes[terminal]]] = NEWTON_TOLERANCE
+    steep = np.sqrt(2.0 * LEFT_OVER * diodes.thermal_voltage)
+    for column in range(2):
+        np.minimum.at(tolerance, diodes.nodes[:, column], steep)
+    return tolerance
+
+
+def _predicted(circuit: Circuit, layout: _Layout) -> FloatArray:
+    """A line that only switches touch floats between phases and jumps: it is not extrapolated."""
+    predicted = np.zeros(layout.first + layout.size)
+    for flat in circuit.devices:
+        ends = flat.nodes[:1] if isinstance(flat.device, Product) else flat.nodes
+        if not isinstance(flat.device, Switch):
+            predicted[layout.places(ends)] = 1.0
+    return predicted
+
+
+def compile_circuit(circuit: Circuit) -> Compiled:
+    """Compiles a circuit.
+
+    Raises:
+        InputError: a device that this engine cannot run, all of them named.
+    """
+    held = _inputs(circuit)
+    layout = _Layout(circuit, held)
+    signal_index = {name: i for i, name in enumerate(circuit.signals)}
+    kinds: dict[str, list[FlatDevice]] = {}
+    for flat in circuit.devices:
+        kind = flat.device.kind
+        if isinstance(flat.device, Mosfet):
+            square = flat.device.card.level == "square_law"
+            kind = "square" if square else ("table" if uses_table(flat) else "compact")
+        kinds.setdefault(kind, []).append(flat)
+
+    def of(kind: type | str) -> list[FlatDevice]:
+        return kinds.get(kind if isinstance(kind, str) else kind.kind, [])  # type: ignore[attr-defined]
+
+    compact, models = _compact_fets(layout, of("compact"))
+    limiter_nodes, limiter_positions = layout.device_arrays(of(SoftLimiter), _PAIRS[SoftLimiter], 2)
+    limiters = pg.Limiters(
+        limiter_nodes,
+        limiter_positions,
+        *(_column(of(SoftLimiter), name) for name in ("low", "high", "softness", "on_resistance")),
+    )
+    diodes = _diodes(layout, of(Diode))
+    switches = _switches(layout, of(Switch))
+    storage = [layout.place[node] for node in circuit.storage_nodes]
+    program = pg.Program(
+        unknowns=layout.size,
+        first_unknown=layout.first,
+        start=layout.pattern.start,
+        column=layout.pattern.column,
+        diagonal=layout.pattern.diagonal,
+        input_signal=np.array([signal_index.get(s.signal or "", -1) for s in held.values()], np.int32),
+        input_scale=np.array([source.scale for source in held.values()], float),
+        input_dc=np.array([source.dc for source in held.values()], float),
+        storage=np.array([place for place in storage if place >= layout.first], np.int32),
+        predicted=_predicted(circuit, layout),
+        tolerance=_tolerance(circuit, layout, diodes),
+        linear=_linear(circuit, layout),
+        sources=_sources(layout, of(CurrentSource), signal_index),
+        switches=switches,
+        diodes=diodes,
+        limiters=limiters,
+        products=_products(layout, of(Product)),
+        table_fets=_table_fets(layout, of("table")),
+        compact_fets=compact,
+        square_fets=_square_fets(layout, of("square")),
+    )
+    places = np.array(layout.places(circuit.nodes), np.int32)
+    at: dict[str, list[str]] = {}
+    for flat in circuit.devices:
+        for node in dict.fromkeys(flat.nodes):
+            at.setdefault(node, []).append(flat.name)
+    devices_at = {node: tuple(names) for node, names in at.items()}
+    controls = _controls(switches, layout)
+    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at)
+
+
+def _controls(switches: pg.Switches, layout: _Layout) -> tuple[tuple[int, int, float, float], ...]:
+    """Distinct (control place, reference place, v_on, v_off) of switches that inputs control."""
+    found = {
+        (int(nodes[2]), int(nodes[3]), float(v_on), float(v_off))
+        for nodes, v_on, v_off in zip(switches.nodes, switches.v_on, switches.v_off, strict=True)
+        if nodes[2] < layout.first and nodes[3] < layout.first
+    }
+    return tuple(sorted(found))

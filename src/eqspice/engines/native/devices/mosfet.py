@@ -1,0 +1,167 @@
+"""FETs: by characterised tables where bulk is tied to source, else by the compact model itself."""
+
+from __future__ import annotations
+
+from eqspice.jit import kernel
+
+from eqspice.pdk.ideal import square_law_evaluate
+from eqspice.pdk.osdi_kernel import osdi_evaluate
+from eqspice.pdk.tables_kernel import table_evaluate
+
+
+@kernel()
+def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
+    """Adds currents and charges of table FETs; returns how many were evaluated anew.
+
+    A cache row is (vgs, vds, I, dI/dvgs, dI/dvds, Qg, dQg/dvgs, dQg/dvds, Qd, dQd/dvgs, dQd/dvds).
+    """
+    evaluated = 0
+    for i in range(len(group.table)):
+        d, g, s = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2]
+        row = cache[i]
+        vgs = voltage[g] - voltage[s]
+        vds = voltage[d] - voltage[s]
+        if abs(vgs - row[0]) > bypass or abs(vds - row[1]) > bypass:
+            evaluated += 1
+            row[0] = vgs
+            row[1] = vds
+            table = group.table[i]
+            table_evaluate(group.coefficients[table], group.meta[table], vgs, vds, row[2:11])
+            m = group.multiplier[i]
+            for k in range(2, 11):
+                row[k] *= m
+        dg = vgs - row[0]
+        dd = vds - row[1]
+        drain = row[2] + row[3] * dg + row[4] * dd
+        gate_charge = row[5] + row[6] * dg + row[7] * dd
+        drain_charge = row[8] + row[9] * dg + row[10] * dd
+        current[d] += drain
+        current[s] -= drain
+        charge[g] += gate_charge
+        charge[d] += drain_charge
+        charge[s] -= gate_charge + drain_charge
+    return evaluated
+
+
+@kernel()
+def assemble_table_fets(group, values, cache, alpha):  # type: ignore[no-untyped-def]
+    """Adds dI/dv + alpha dQ/dv; positions: rows d, g, s by columns d, g, s."""
+    for i in range(len(group.table)):
+        row = cache[i]
+        at = group.positions[i]
+        d_g = row[3] + alpha * row[9]
+        d_d = row[4] + alpha * row[10]
+        g_g = alpha * row[6]
+        g_d = alpha * row[7]
+        values[at[0]] += d_d
+        values[at[1]] += d_g
+        values[at[2]] -= d_d + d_g
+        values[at[3]] += g_d
+        values[at[4]] += g_g
+        values[at[5]] -= g_d + g_g
+        values[at[6]] -= d_d + g_d
+        values[at[7]] -= d_g + g_g
+        values[at[8]] += d_d + d_g + g_d + g_g
+
+
+@kernel()
+def book_table_fets(group, first, delta, charge, cache):  # type: ignore[no-untyped-def]
+    """Adds dQ/dv delta to charge."""
+    for i in range(len(group.table)):
+        d, g, s = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2]
+        dd = delta[d - first] if d >= first else 0.0
+        dg = delta[g - first] if g >= first else 0.0
+        ds = delta[s - first] if s >= first else 0.0
+        row = cache[i]
+        gate = row[6] * (dg - ds) + row[7] * (dd - ds)
+        drain = row[9] * (dg - ds) + row[10] * (dd - ds)
+        charge[g] += gate
+        charge[d] += drain
+        charge[s] -= gate + drain
+
+
+@kernel()
+def _moved(voltage, nodes, row, bypass):  # type: ignore[no-untyped-def]
+    for k in range(4):
+        if abs(voltage[nodes[k]] - row[k]) > bypass:
+            return True
+    return False
+
+
+@kernel()
+def _add_four_terminal(nodes, voltage, current, charge, row):  # type: ignore[no-untyped-def]
+    """Adds the linearised currents and charges kept in row: v(4), I(4), Q(4), G(4, 4), C(4, 4)."""
+    for k in range(4):
+        i_k = row[4 + k]
+        q_k = row[8 + k]
+        for j in range(4):
+            step = voltage[nodes[j]] - row[j]
+            i_k += row[12 + 4 * k + j] * step
+            q_k += row[28 + 4 * k + j] * step
+        current[nodes[k]] += i_k
+        charge[nodes[k]] += q_k
+
+
+@kernel()
+def evaluate_compact_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
+    """Adds currents and charges of compact-model FETs; returns how many were evaluated anew."""
+    evaluated = 0
+    for i in range(len(group.context)):
+        row = cache[i]
+        if _moved(voltage, group.nodes[i], row, bypass):
+            evaluated += 1
+            for k in range(4):
+                row[k] = voltage[group.nodes[i, k]]
+            osdi_evaluate(
+                group.contexts[group.context[i]],
+                row[0:4],
+                row[4:8],
+                row[8:12],
+                row[12:28].reshape(4, 4),
+                row[28:44].reshape(4, 4),
+            )
+            for k in range(4, 44):
+                row[k] *= group.multiplier[i]
+        _add_four_terminal(group.nodes[i], voltage, current, charge, row)
+    return evaluated
+
+
+@kernel()
+def evaluate_square_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
+    """Adds currents and charges of square-law FETs; returns how many were evaluated anew."""
+    evaluated = 0
+    for i in range(len(group.parameters)):
+        row = cache[i]
+        if _moved(voltage, group.nodes[i], row, bypass):
+            evaluated += 1
+            for k in range(4):
+                row[k] = voltage[group.nodes[i, k]]
+            square_law_evaluate(
+                group.parameters[i],
+                row[0:4],
+                row[4:8],
+                row[8:12],
+                row[12:28].reshape(4, 4),
+                row[28:44].reshape(4, 4),
+            )
+        _add_four_terminal(group.nodes[i], voltage, current, charge, row)
+    return evaluated
+
+
+@kernel()
+def assemble_four_terminal(positions, values, cache, alpha):  # type: ignore[no-untyped-def]
+    """Adds dI/dv + alpha dQ/dv of four-terminal FETs."""
+    for i in range(len(positions)):
+        for k in range(16):
+            values[positions[i, k]] += cache[i, 12 + k] + alpha * cache[i, 28 + k]
+
+
+@kernel()
+def book_four_terminal(nodes, first, delta, charge, cache):  # type: ignore[no-untyped-def]
+    """Adds dQ/dv delta to charge."""
+    for i in range(len(nodes)):
+        for k in range(4):
+            for j in range(4):
+                place = nodes[i, j] - first
+                if place >= 0:
+                    charge[nodes[i, k]] += cache[i, 28 + 4 * k + j] * delta[place]

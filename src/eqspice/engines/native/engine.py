@@ -1,0 +1,352 @@
+"""The native engine: prepares a circuit once and runs stimuli on it in compiled code."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqspice.circuit import Circuit, Stimulus
+from eqspice.engines.base import Save, Solution, State, Statistics, Status
+from eqspice.engines.native import newton as nt
+from eqspice.engines.native import program as pg
+from eqspice.engines.native import stepper
+from eqspice.engines.native.compile import Compiled, compile_circuit
+from eqspice.errors import ConvergenceError, InputError
+from eqspice.waveforms import Waveforms
+
+FloatArray = NDArray[np.float64]
+Fidelity = Literal["transient", "phase"]
+
+
+@dataclass(frozen=True)
+class NativeOptions:
+    """Numbers that set accuracy and cost.
+
+    Attributes:
+        fidelity: "transient" controls the step by the error of the storage nodes; "phase" takes
+            backward Euler steps at the breakpoints only (the quasi-static limit).
+        lte: allowed local error per step on a storage node, V (transient).
+        points_per_plateau: time points in a segment where every signal is constant, both ends
+            counted, at least 2 (phase).
+        max_step: longest step, s (transient); 0 for no limit.
+        exact_step: if positive, steps of this length without error control, s (transient).
+        bypass: a device is linearised while its voltages stay within this, V.
+        max_change: most that a node may move in one Newton iteration, V.
+        newton_limit: iterations before the step is cut.
+        min_step: shortest step, s.
+        max_steps: time steps per run.
+    """
+
+    fidelity: Fidelity = "transient"
+    lte: float = 1e-3
+    points_per_plateau: int = 2
+    max_step: float = 0.0
+    exact_step: float = 0.0
+    bypass: float = 1e-4
+    max_change: float = 2.0
+    newton_limit: int = 30
+    min_step: float = 1e-15
+    max_steps: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        if self.fidelity not in ("transient", "phase"):
+            raise InputError(f"fidelity: {self.fidelity!r} is not known. Choose one of: transient, phase.")
+        for name in ("lte", "max_change", "min_step", "bypass"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
+        if self.points_per_plateau < 2:
+            raise InputError(f"points_per_plateau: {self.points_per_plateau} is not allowed, at least 2.")
+
+
+class NativeEngine:
+    """Engine for circuits that learn: table FETs, fixed-pattern LU, whole chunks in compiled code."""
+
+    name = "native"
+
+    def __init__(self, options: NativeOptions | None = None) -> None:
+        self.options = options or NativeOptions()
+
+    def prepare(self, circuit: Circuit) -> NativeSession:
+        """Compiles the circuit.
+
+        Raises:
+            InputError: with all devices that this engine cannot run.
+        """
+        return NativeSession(compile_circuit(circuit), self.options)
+
+
+class NativeSession:
+    """A compiled circuit and its work arrays. Not for use by two threads at once."""
+
+    def __init__(self, compiled: Compiled, options: NativeOptions) -> None:
+        self.compiled = compiled
+        self.options = options
+        self._place = dict(zip(compiled.node_names, compiled.places, strict=True))
+        self._names = {place: name for name, place in self._place.items()}
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """Order of the voltages in a State."""
+        return self.compiled.node_names
+
+    @property
+    def unknowns(self) -> int:
+        """Number of unknown node voltages."""
+        return self.compiled.program.unknowns
+
+    def initial_state(self, voltages: dict[str, float] | None = None, time: float = 0.0) -> State:
+        """Returns a state with the given node voltages and zero elsewhere.
+
+        Raises:
+            InputError: a node that does not exist.
+        """
+        vector = np.zeros(len(self.node_names))
+        for node, value in (voltages or {}).items():
+            if node not in self._place:
+                raise InputError(f"initial state: node {node!r} does not exist.")
+            vector[self.node_names.index(node)] = value
+        return State(time, vector)
+
+    def run(self, stimulus: Stimulus, state: State | None = None, save: Save | None = None) -> Solution:
+        """Simulates from the first to the last breakpoint of the stimulus.
+
+        Args:
+            stimulus: all signals that the circuit names (further ones are ignored).
+            state: where to start; None: all nodes at zero.
+            save: nodes and times to record; None: every node at every time step.
+
+        Returns:
+            the solution; its status says whether it converged.
+        """
+        program = self.compiled.program
+        times, values = self._signals(stimulus)
+        save = save or Save(self.node_names)
+        probes = self._probes(save.nodes)
+        work = pg.new_work(program)
+        start = state or self.initial_state(time=float(times[0]))
+        # The run's own clock starts at zero: time differences stay exact however late it is.
+        origin = times[0]
+        times = times - origin
+        record = np.zeros(0) if save.times is None else np.asarray(save.times, float) - origin
+        track = self._track(work, times, values, start)
+        marks = self._marks(times, values)
+        control = self._control()
+        before = time.process_time()
+        outcome = self._loop(work, track, control, times, values, marks, probes, record)
+        cpu = time.process_time() - before
+        code, newton_status, kept_times, kept_values = outcome
+        waveforms = Waveforms(kept_times + origin, tuple(save.nodes), kept_values)
+        end = State(
+            float(track.clock[0] + origin),
+            track.before_1[self.compiled.places],
+            track.charge_1[self.compiled.places],
+        )
+        status, message = self._explain(code, newton_status, work, track, origin)
+        statistics = Statistics(
+            time_steps=int(work.counters[nt.STEPS]),
+            rejected_steps=int(work.counters[nt.REJECTED]),
+            newton_iterations=int(work.counters[nt.ITERATIONS]),
+            factorisations=int(work.counters[nt.FACTORISATIONS]),
+            device_evaluations=int(work.counters[nt.EVALUATIONS]),
+            gmin_steps=int(work.counters[nt.GMIN_STEPS]),
+            cpu_s=cpu,
+        )
+        return Solution(waveforms, end, status, statistics, message, {"engine": "native"})
+
+    def operating_point(self, signals: dict[str, float] | None = None, guess: State | None = None) -> State:
+        """Solves I(v) = 0 with constant signals (capacitors open).
+
+        Args:
+            signals: value of each signal that the circuit names, V or A.
+            guess: voltages to start from.
+
+        Raises:
+            ConvergenceError: gmin stepping did not converge, or a node floats.
+            InputError: a signal is missing.
+        """
+        program = self.compiled.program
+        given = signals or {}
+        missing = [name for name in self.compiled.signals if name not in given]
+        if missing:
+            raise InputError(f"operating point: signals {', '.join(missing)} have no value.")
+        work = pg.new_work(program)
+        row = np.array([[given[name] for name in self.compiled.signals]] * 2).reshape(2, -1)
+        if guess is not None:
+            work.voltage[self.compiled.places] = guess.voltages
+        stepper.set_inputs(program, work, np.array([0.0, 1.0]), row, 0, 0.0)
+        for gmin in [0.0, *(10.0**-k for k in range(3, 16)), 0.0]:
+            status = nt.newton(
+                program, work, 0.0, gmin, 100, self.options.bypass, min(0.5, self.options.max_change)
+            )
+            if status == nt.CONVERGED and gmin == 0.0:
+                return State(0.0, work.voltage[self.compiled.places])
+            if status == nt.NOT_FINITE:
+                work.voltage[program.first_unknown :] = 0.0
+        node = self._names.get(int(work.counters[nt.WORST]), "?")
+        advice = Status.SINGULAR if status == nt.SINGULAR else Status.NEWTON_FAILED
+        raise ConvergenceError(f"operating point: node {node} did not converge: {advice.value}.")
+
+    def matrices(self, state: State) -> tuple[FloatArray, FloatArray]:
+        """Returns the dense conductance and capacitance matrices (G, C) at a state's voltages.
+
+        Rows and columns are the unknown nodes in elimination order, siemens and farads, shape (n, n).
+        """
+        program = self.compiled.program
+        work = pg.new_work(program)
+        work.voltage[self.compiled.places] = state.voltages
+        nt.evaluate(program, work, self.options.bypass)
+        dense = []
+        for alpha in (0.0, 1.0):
+            nt.assemble(program, work, alpha, 0.0)
+            matrix = np.zeros((program.unknowns, program.unknowns))
+            rows = np.repeat(np.arange(program.unknowns), np.diff(program.start))
+            matrix[rows, program.column] = work.values[:-1]
+            dense.append(matrix)
+        return dense[0], dense[1] - dense[0]
+
+    def _signals(self, stimulus: Stimulus) -> tuple[FloatArray, FloatArray]:
+        missing = [name for name in self.compiled.signals if name not in stimulus.names]
+        if missing:
+            raise InputError(f"stimulus: signals {', '.join(missing)} are missing.")
+        columns = [stimulus.names.index(name) for name in self.compiled.signals]
+        return stimulus.times, np.ascontiguousarray(stimulus.values[:, columns])
+
+    def _probes(self, nodes: tuple[str, ...]) -> NDArray[np.int32]:
+        unknown = [node for node in nodes if node not in self._place]
+        if unknown:
+            raise InputError(f"save: node {unknown[0]!r} does not exist.")
+        return np.array([self._place[node] for node in nodes], np.int32)
+
+    def _control(self) -> stepper.Control:
+        o = self.options
+        return stepper.Control(
+            lte=o.lte,
+            fixed=1.0 if o.fidelity == "phase" else 0.0,
+            max_step=o.max_step if o.max_step > 0 else np.inf,
+            min_step=o.min_step,
+            exact_step=o.exact_step,
+            bypass=o.bypass,
+            max_change=o.max_change,
+            newton_limit=o.newton_limit,
+            max_steps=o.max_steps,
+        )
+
+    def _track(self, work: pg.Work, times: FloatArray, values: FloatArray, start: State) -> stepper.Track:
+        program = self.compiled.program
+        size = program.first_unknown + program.unknowns
+        if start.voltages.shape != (len(self.node_names),):
+            raise InputError(
+                f"state: voltages has shape {start.voltages.shape}, ({len(self.node_names)},) is needed."
+            )
+        work.voltage[self.compiled.places] = start.voltages
+        stepper.set_inputs(program, work, times, values, 0, 0.0)
+        if start.charges is None:
+            nt.evaluate(program, work, self.options.bypass)
+        else:
+            work.charge[self.compiled.places] = start.charges
+        arrays = [np.zeros(size) for _ in range(7)]
+        track = stepper.Track(np.zeros(5), np.zeros(8, np.int64), *arrays)
+        track.before_1[:] = work.voltage
+        track.charge_1[:] = work.charge
+        return track
+
+    def _marks(self, times: FloatArray, values: FloatArray) -> FloatArray:
+        """Breakpoints, the moments when a switch starts or ends to change, and points on plateaus."""
+        if self.options.fidelity == "phase":
+            return self._with_plateau_points(times, values)
+        program = self.compiled.program
+        inputs = np.zeros((len(times), program.first_unknown))
+        inputs[:, 1:] = program.input_dc
+        has = program.input_signal >= 0
+        scaled = program.input_scale[has] * values[:, program.input_signal[has]]
+        inputs[:, 1:][:, has] += scaled
+        found = [times]
+        for control, reference, v_on, v_off in self.compiled.controls:
+            difference = inputs[:, control] - inputs[:, reference]
+            for level in (v_on, v_off):
+                low, high = difference[:-1] - level, difference[1:] - level
+                at = np.flatnonzero(low * high < 0)
+                found.append(times[at] + (times[at + 1] - times[at]) * low[at] / (low[at] - high[at]))
+        marks = np.unique(np.concatenate(found))
+        shortest = 1e-6 * np.min(np.diff(times))
+        keep = np.concatenate([[True], np.diff(marks) > shortest])
+        keep[-1] = True
+        return np.asarray(marks[keep])
+
+    def _with_plateau_points(self, times: FloatArray, values: FloatArray) -> FloatArray:
+        extra = self.options.points_per_plateau - 2
+        if extra == 0:
+            return times
+        flat = np.flatnonzero(np.all(values[1:] == values[:-1], axis=1))
+        inner = np.arange(1, extra + 1) / (extra + 1)
+        points = times[flat][:, None] + np.diff(times)[flat][:, None] * inner
+        return np.unique(np.concatenate([times, points.ravel()]))
+
+    def _loop(
+        self,
+        work: pg.Work,
+        track: stepper.Track,
+        control: stepper.Control,
+        times: FloatArray,
+        values: FloatArray,
+        marks: FloatArray,
+        probes: NDArray[np.int32],
+        record: FloatArray,
+    ) -> tuple[int, int, FloatArray, FloatArray]:
+        room = len(record) if len(record) else 4 * len(marks) + 64
+        times_out, values_out = np.zeros(room), np.zeros((room, len(probes)))
+        kept_times: list[FloatArray] = []
+        kept_values: list[FloatArray] = []
+        if len(record) == 0:
+            times_out[0] = 0.0
+            values_out[0] = work.voltage[probes]
+            track.index[4] = 1
+        while record.size and track.index[3] < len(record) and record[track.index[3]] <= 0.0:
+            values_out[track.index[3]] = work.voltage[probes]
+            times_out[track.index[3]] = record[track.index[3]]
+            track.index[3] += 1
+        stepper._pass_mark(work, track, marks, control)
+        while True:
+            code, status = stepper.run(
+                self.compiled.program, work, track, control, times, values, marks,
+                probes, record, times_out, values_out,
+            )  # fmt: skip
+            if len(record) == 0:
+                filled = int(track.index[4])
+                kept_times.append(times_out[:filled].copy())
+                kept_values.append(values_out[:filled].copy())
+                track.index[4] = track.index[7] = 0
+            if code != stepper.RECORD_FULL:
+                break
+        if len(record):
+            filled = int(track.index[3])
+            return code, status, times_out[:filled], values_out[:filled]
+        return code, status, np.concatenate(kept_times), np.concatenate(kept_values)
+
+    def _explain(
+        self, code: int, status: int, work: pg.Work, track: stepper.Track, origin: float
+    ) -> tuple[Status, str]:
+        if code == stepper.DONE:
+            return Status.SUCCESS, ""
+        if code == stepper.STEP_LIMIT:
+            kind = Status.STEP_LIMIT
+        else:
+            kind = {
+                nt.NOT_CONVERGED: Status.NEWTON_FAILED,
+                nt.SINGULAR: Status.SINGULAR,
+                nt.NOT_FINITE: Status.NOT_FINITE,
+            }[status]
+        node = self._names.get(int(work.counters[nt.WORST]), "?")
+        when = track.clock[0] + origin
+        return kind, (
+            f"native engine stopped at {when:.9g} s: node {node} ({self._devices_at(node)}), "
+            f"step {track.clock[1]:.3g} s: {kind.value}."
+        )
+
+    def _devices_at(self, node: str) -> str:
+        devices = self.compiled.devices_at.get(node, ())
+        return "devices " + ", ".join(devices[:4]) + (" …" if len(devices) > 4 else "")

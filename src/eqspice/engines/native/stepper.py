@@ -1,0 +1,318 @@
+"""Time steps in compiled code: variable-step BDF2 with error control, or backward Euler at given times.
+
+One call runs a whole chunk. The step is controlled on the storage nodes: all else follows them and
+the inputs almost at once. Every breakpoint restarts with backward Euler; if the second step shows
+that this first step was too long, the breakpoint is taken again with a shorter one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from eqspice.jit import kernel
+from numpy.typing import NDArray
+
+from eqspice.engines.native import newton as nt
+
+FloatArray = NDArray[np.float64]
+
+DONE = 0
+RECORD_FULL = 1
+FAILED = 2
+STEP_LIMIT = 3
+
+FIRST_FRACTION = 0.125  # first step after a breakpoint, as a fraction of the segment
+GROWTH = 10.0
+GMIN_START = 1e-6
+
+
+class Control(NamedTuple):
+    """Numbers that steer the stepper.
+
+    Attributes:
+        lte: allowed local error of a storage node per step, V.
+        fixed: 1.0 for backward Euler at exactly the marks, 0.0 for error control.
+        max_step: longest step, s.
+        min_step: shortest step, s.
+        exact_step: if positive, every step is this long and no error is controlled (order tests), s.
+        bypass: V.
+        max_change: V.
+        newton_limit: iterations.
+        max_steps: time steps.
+    """
+
+    lte: float
+    fixed: float
+    max_step: float
+    min_step: float
+    exact_step: float
+    bypass: float
+    max_change: float
+    newton_limit: int
+    max_steps: int
+
+
+class Track(NamedTuple):
+    """Where a run stands; lives over calls.
+
+    Attributes:
+        clock: time, last step, step before it, next step to try, first step after this mark.
+        index: next mark, segment of the stimulus, order of history (steps since the last mark),
+            next record, time points recorded, restarts at this mark, the two record counts at the mark.
+        charge_1, charge_2: booked charges one and two steps ago.
+        before_1, before_2, before_3: voltages one, two, three steps ago.
+        mark_voltage, mark_charge: at the last mark.
+    """
+
+    clock: FloatArray
+    index: NDArray[np.int64]
+    charge_1: FloatArray
+    charge_2: FloatArray
+    before_1: FloatArray
+    before_2: FloatArray
+    before_3: FloatArray
+    mark_voltage: FloatArray
+    mark_charge: FloatArray
+
+
+@kernel()
+def set_inputs(program, work, times, values, segment, time):  # type: ignore[no-untyped-def]
+    """Puts signals and inputs at a time inside the given segment of the stimulus."""
+    t0, t1 = times[segment], times[segment + 1]
+    x = (time - t0) / (t1 - t0)
+    for k in range(values.shape[1]):
+        work.signal[k] = values[segment, k] + x * (values[segment + 1, k] - values[segment, k])
+    for i in range(len(program.input_dc)):
+        value = program.input_dc[i]
+        if program.input_signal[i] >= 0:
+            value += program.input_scale[i] * work.signal[program.input_signal[i]]
+        work.voltage[1 + i] = value
+
+
+@kernel()
+def _predict(program, work, track, h):  # type: ignore[no-untyped-def]
+    """Extrapolates linearly the unknowns that may be; the others start where they were."""
+    order = track.index[2]
+    first = program.first_unknown
+    ratio = h / track.clock[1] if order >= 1 else 0.0
+    for i in range(first, first + program.unknowns):
+        guess = track.before_1[i]
+        if order >= 1:
+            guess += program.predicted[i] * ratio * (track.before_1[i] - track.before_2[i])
+        work.voltage[i] = guess
+
+
+@kernel()
+def _discretise(work, track, first, h):  # type: ignore[no-untyped-def]
+    """Sets the history for backward Euler or variable-step BDF2 and returns alpha."""
+    if track.index[2] == 0:
+        for i in range(first, len(work.history)):
+            work.history[i] = -track.charge_1[i] / h
+        return 1.0 / h
+    ratio = h / track.clock[1]
+    a0 = (1.0 + 2.0 * ratio) / ((1.0 + ratio) * h)
+    a2 = ratio * ratio / ((1.0 + ratio) * h)
+    a1 = -(a0 + a2)
+    for i in range(first, len(work.history)):
+        work.history[i] = a1 * track.charge_1[i] + a2 * track.charge_2[i]
+    return a0
+
+
+@kernel()
+def _error(program, work, track, h):  # type: ignore[no-untyped-def]
+    """Largest local error of a storage node in volts, and of the first step after the mark.
+
+    Backward Euler errs by h^2 x''/2, BDF2 by h^2 (h + h1)^2 / (6 (2h + h1)) x''', with the
+    derivatives from divided differences (Hairer & Wanner, Solving ODEs I, III.5).
+    """
+    order = track.index[2]
+    if order == 0:
+        return 0.0, 0.0
+    h1, h2 = track.clock[1], track.clock[2]
+    worst, first_worst = 0.0, 0.0
+    for k in range(len(program.storage)):
+        i = program.storage[k]
+        new = work.voltage[i]
+        slope = (new - track.before_1[i]) / h
+        slope_1 = (track.before_1[i] - track.before_2[i]) / h1
+        second = 2.0 * (slope - slope_1) / (h + h1)
+        if order == 1:
+            # One old step only: x''' is unknown, so BDF2 is charged its error with x''' ~ x''/h.
+            error = abs(second) * h * h * (h + h1) * (h + h1) / (6.0 * (2.0 * h + h1) * (h + h1))
+            first_error = 0.5 * h1 * h1 * abs(second)
+            if first_error > first_worst:
+                first_worst = first_error
+        else:
+            slope_2 = (track.before_2[i] - track.before_3[i]) / h2
+            second_1 = 2.0 * (slope_1 - slope_2) / (h1 + h2)
+            third = 3.0 * (second - second_1) / (h + h1 + h2)
+            error = abs(third) * h * h * (h + h1) * (h + h1) / (6.0 * (2.0 * h + h1))
+        if error > worst:
+            worst = error
+    return worst, first_worst
+
+
+@kernel()
+def _gmin_stepping(program, work, track, alpha, control):  # type: ignore[no-untyped-def]
+    """Solves with conductances to ground, taken away decade by decade."""
+    for i in range(program.first_unknown, len(work.voltage)):
+        work.voltage[i] = track.before_1[i]
+    gmin = GMIN_START
+    while True:
+        work.counters[nt.GMIN_STEPS] += 1
+        status = nt.newton(
+            program, work, alpha, gmin, 4 * control.newton_limit, control.bypass, control.max_change
+        )
+        if status != nt.CONVERGED:
+            return status
+        if gmin == 0.0:
+            return status
+        gmin = gmin * 0.1 if gmin > 1e-16 else 0.0
+
+
+@kernel()
+def _record(work, track, probes, record_times, times_out, values_out, t_new, h):  # type: ignore[no-untyped-def]
+    """Keeps the probes at this step, or at the wanted times inside it."""
+    if len(record_times) == 0:
+        at = track.index[4]
+        times_out[at] = t_new
+        for k in range(len(probes)):
+            values_out[at, k] = work.voltage[probes[k]]
+        track.index[4] += 1
+        return
+    slack = 1e-9 * h
+    while track.index[3] < len(record_times) and record_times[track.index[3]] <= t_new + slack:
+        at = track.index[3]
+        x = 1.0 - (t_new - record_times[at]) / h
+        times_out[at] = record_times[at]
+        for k in range(len(probes)):
+            old = track.before_1[probes[k]]
+            values_out[at, k] = old + x * (work.voltage[probes[k]] - old)
+        track.index[3] += 1
+
+
+@kernel()
+def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
+    track.before_3[:] = track.before_2
+    track.before_2[:] = track.before_1
+    track.before_1[:] = work.voltage
+    track.charge_2[:] = track.charge_1
+    track.charge_1[:] = work.charge
+    track.clock[2] = track.clock[1]
+    track.clock[1] = h
+    track.clock[0] = t_new
+    track.index[2] += 1
+    work.counters[nt.STEPS] += 1
+
+
+@kernel()
+def _pass_mark(work, track, marks, control):  # type: ignore[no-untyped-def]
+    """Starts the segment behind a mark."""
+    track.index[0] += 1
+    track.index[2] = 0
+    track.index[5] = 0
+    track.index[6] = track.index[3]
+    track.index[7] = track.index[4]
+    track.mark_voltage[:] = track.before_1
+    track.mark_charge[:] = track.charge_1
+    if track.index[0] < len(marks):
+        segment = marks[track.index[0]] - track.clock[0]
+        track.clock[4] = segment if control.fixed > 0.0 else FIRST_FRACTION * segment
+        track.clock[3] = track.clock[4]
+
+
+@kernel()
+def _back_to_mark(work, track, marks, first_error, lte):  # type: ignore[no-untyped-def]
+    """Takes the segment again with a shorter first step."""
+    track.index[3] = track.index[6]
+    track.index[4] = track.index[7]
+    track.before_1[:] = track.mark_voltage
+    track.charge_1[:] = track.mark_charge
+    track.clock[0] = marks[track.index[0] - 1]
+    track.clock[4] *= max(0.02, 0.5 * np.sqrt(lte / first_error))
+    track.clock[3] = track.clock[4]
+    track.index[2] = 0
+    track.index[5] += 1
+    work.counters[nt.REJECTED] += 1
+
+
+@kernel()
+def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
+    """Returns the next step and whether it ends on the mark."""
+    left = marks[track.index[0]] - track.clock[0]
+    h = min(track.clock[3], control.max_step)
+    if control.exact_step > 0.0:
+        h = control.exact_step
+    if h >= 0.999999 * left:
+        return left, True
+    if h > 0.6 * left and control.exact_step == 0.0 and control.fixed == 0.0:
+        h = 0.5 * left  # two equal steps rather than a long and a tiny one
+    return h, False
+
+
+@kernel()
+def run(program, work, track, control, times, values, marks, probes, record_times, times_out, values_out):  # type: ignore[no-untyped-def]
+    """Steps from track to the last mark.
+
+    Args:
+        times, values: breakpoints (T,) and signals (T, S) of the stimulus.
+        marks: times at which the stepper must stop and restart, marks[0] is the start.
+        probes: places to record, shape (P,).
+        record_times: times to record at; empty records every step.
+        times_out, values_out: room for the records, (R,) and (R, P).
+
+    Returns:
+        (DONE, RECORD_FULL, FAILED or STEP_LIMIT, Newton's status).
+    """
+    first = program.first_unknown
+    while track.index[0] < len(marks):
+        # Never between the first step after a mark and its check: that step may be taken back.
+        if len(record_times) == 0 and track.index[2] != 1 and track.index[4] >= len(times_out) - 2:
+            return RECORD_FULL, nt.CONVERGED
+        if work.counters[nt.STEPS] >= control.max_steps:
+            return STEP_LIMIT, nt.CONVERGED
+        h, ends = _choose_step(track, marks, control)
+        t_new = marks[track.index[0]] if ends else track.clock[0] + h
+        while track.index[1] < len(times) - 2 and times[track.index[1] + 1] < t_new:
+            track.index[1] += 1
+        while track.index[1] > 0 and times[track.index[1]] >= t_new:
+            track.index[1] -= 1
+        set_inputs(program, work, times, values, track.index[1], t_new)
+        _predict(program, work, track, h)
+        alpha = _discretise(work, track, first, h)
+        status = nt.newton(
+            program, work, alpha, 0.0, control.newton_limit, control.bypass, control.max_change
+        )
+        if status != nt.CONVERGED:
+            work.counters[nt.REJECTED] += 1
+            if 0.25 * h > control.min_step and control.exact_step == 0.0:
+                track.clock[3] = 0.25 * h
+                if track.index[2] == 0:
+                    track.clock[4] = 0.25 * h
+                continue
+            status = _gmin_stepping(program, work, track, alpha, control)
+            if status != nt.CONVERGED:
+                track.clock[1] = h
+                return FAILED, status
+        grow = GROWTH
+        if control.fixed == 0.0 and control.exact_step == 0.0:
+            error, first_error = _error(program, work, track, h)
+            if first_error > control.lte and track.index[5] < 8 and track.clock[4] > control.min_step:
+                _back_to_mark(work, track, marks, first_error, control.lte)
+                continue
+            if error > control.lte and h > control.min_step:
+                work.counters[nt.REJECTED] += 1
+                track.clock[3] = h * max(0.1, 0.8 * (control.lte / error) ** (1.0 / 3.0))
+                continue
+            grow = min(GROWTH, 0.8 * (control.lte / max(error, 1e-12)) ** (1.0 / 3.0))
+        _record(work, track, probes, record_times, times_out, values_out, t_new, h)
+        _accept(work, track, t_new, h)
+        if control.fixed > 0.0:
+            track.index[2] = 0  # always backward Euler
+            track.clock[3] = marks[track.index[0]] - t_new if not ends else h
+        else:
+            track.clock[3] = h * grow
+        if ends:
+            _pass_mark(work, track, marks, control)
+    return DONE, nt.CONVERGED

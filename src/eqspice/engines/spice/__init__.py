@@ -1,0 +1,1 @@
+"""The same circuit in other simulators: VACASK, ngspice and Xyce."""

@@ -1,0 +1,58 @@
+"""Compiled functions, kept on disk between processes under a name that changes with their source.
+
+numba invalidates a cached function when its own file changes, not when a function that it calls in
+another file does. Therefore the folder is named by a hash over all kernel sources.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+PACKAGE = Path(__file__).parent
+
+
+def cache_folder() -> Path:
+    """Returns the folder for device tables and compiled code: EQSPICE_CACHE or the user's cache."""
+    chosen = os.environ.get("EQSPICE_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "eqspice"
+
+
+@functools.cache
+def _compiled_folder() -> str | None:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for folder in ("pdk", "engines/native"):
+        for path in sorted((PACKAGE / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    folder = cache_folder() / f"compiled-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Returns numba's njit decorator with a disk cache in our folder (none if it cannot be written)."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        folder = _compiled_folder()
+        if folder is None:
+            return numba.njit(**options)(function)
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = folder
+        try:
+            return numba.njit(cache=True, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return decorate

