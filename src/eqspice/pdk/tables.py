@@ -18,6 +18,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,7 +31,7 @@ from eqspice.pdk import tables_kernel as kernel
 
 _log = logging.getLogger(__name__)
 
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """Part of the cache key: change it when what a table holds changes."""
 
 SPAN = 2.2
@@ -156,7 +157,7 @@ def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:
     return result
 
 
-def _sample(model: osdi.CompactModel, vgs: Floats, vds: Floats) -> tuple[Floats, Floats]:
+def _sample(model: osdi.CompactModel, vgs: NDArray[Any], vds: NDArray[Any]) -> tuple[Floats, Floats]:
     """Returns (I_d, Q_g, Q_d, 0) on a grid, (nx, ny, 4), and their derivatives by V_ds."""
     points = np.zeros((len(vgs), len(vds), 4))
     points[..., 0] = vds

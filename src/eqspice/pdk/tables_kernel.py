@@ -8,6 +8,8 @@ vectors of four because the vectoriser of numba does not find it by itself; on a
 AVX the compiler splits them in two.
 """
 
+# mypy: disable-error-code="import-untyped,no-untyped-call,call-arg,var-annotated,type-arg"
+
 from __future__ import annotations
 
 from typing import Any

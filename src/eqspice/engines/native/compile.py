@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,8 @@ from eqspice.circuit import (
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import sparse
 from eqspice.errors import InputError
-from eqspice.pdk.ideal import square_law_parameters
-from eqspice.pdk.osdi import CompactModel
+from eqspice.pdk.ideal import parameter_row
+from eqspice.pdk.osdi import CompactModel, compact_model
 from eqspice.pdk.tables import characterise
 
 FloatArray = NDArray[np.float64]
@@ -117,7 +116,7 @@ _FULL_PAIRS = tuple((row, column) for row in range(4) for column in range(4))
 def pairs(device: object, table: bool) -> tuple[tuple[int, int], ...]:
     """Returns the terminal pairs that a device stamps into the matrix."""
     if isinstance(device, Mosfet):
-        return _TABLE_PAIRS if table else _FULL_PAIRS
+        return _TABLE_PAIRS if table or device.card.level == "square_law" else _FULL_PAIRS
     return _PAIRS.get(type(device), ())
 
 
@@ -188,18 +187,18 @@ class _Layout:
     def places(self, nodes: Sequence[str]) -> list[int]:
         return [self.place[node] for node in nodes]
 
-    def positions(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pg.IntArray:
+    def positions(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pg.IndexArray:
         """Matrix positions of entries given by place; the spare place where one is no unknown."""
         r, c = rows - self.first, columns - self.first
         inside = (r >= 0) & (c >= 0)
         found = np.searchsorted(self._keys, np.where(inside, r * self.size + c, 0))
-        return np.where(inside, found, len(self._keys)).astype(np.int32)
+        return np.where(inside, found, len(self._keys)).astype(np.uint32)
 
     def device_arrays(
         self, group: list[FlatDevice], device_pairs: tuple[tuple[int, int], ...], width: int
-    ) -> tuple[pg.IntArray, pg.IntArray]:
+    ) -> tuple[pg.IndexArray, pg.IndexArray]:
         """Returns nodes (n, width) and positions (n, pairs) of devices of one kind."""
-        nodes = np.array([self.places(flat.nodes)[:width] for flat in group], np.int32).reshape(-1, width)
+        nodes = np.array([self.places(flat.nodes)[:width] for flat in group], np.uint32).reshape(-1, width)
         rows = nodes[:, [a for a, _ in device_pairs]].astype(np.int64)
         columns = nodes[:, [b for _, b in device_pairs]].astype(np.int64)
         return nodes, self.positions(rows, columns)
@@ -279,12 +278,23 @@ def _distinct(group: list[FlatDevice]) -> tuple[list[Mosfet], pg.IntArray, Float
     return list(seen), np.array(index, np.int32), _column(group, "multiplier")
 
 
+def _aligned_stack(arrays: list[FloatArray]) -> FloatArray:
+    """Stacks arrays on a cache line, so that no four numbers of a table node lie across two."""
+    count = sum(array.size for array in arrays)
+    raw = np.empty(count + 8)
+    start = (-raw.ctypes.data % 64) // 8
+    stacked = raw[start : start + count].reshape(len(arrays), *arrays[0].shape)
+    for target, array in zip(stacked, arrays, strict=True):
+        target[...] = array
+    return stacked
+
+
 def _table_fets(layout: _Layout, group: list[FlatDevice]) -> pg.TableFets:
     nodes, positions = layout.device_arrays(group, _TABLE_PAIRS, 3)
     fets, index, multiplier = _distinct(group)
     tables = [characterise(fet) for fet in fets]
     if tables:
-        coefficients = np.stack([table.coefficients for table in tables])
+        coefficients = _aligned_stack([table.coefficients for table in tables])
         meta = np.stack([table.meta for table in tables])
     else:
         coefficients, meta = np.zeros((0, 2, 1, 1, 4)), np.zeros((0, 1))
@@ -296,22 +306,22 @@ def _compact_fets(
 ) -> tuple[pg.CompactFets, tuple[CompactModel, ...]]:
     nodes, positions = layout.device_arrays(group, _FULL_PAIRS, 4)
     fets, index, multiplier = _distinct(group)
-    models = tuple(CompactModel(fet) for fet in fets)
+    models = tuple(compact_model(fet) for fet in fets)
     contexts = np.stack([model.context for model in models]) if models else np.zeros((0, 1), np.int64)
     return pg.CompactFets(nodes, positions, index, multiplier, contexts), models
 
 
 def _square_fets(layout: _Layout, group: list[FlatDevice]) -> pg.SquareLawFets:
-    nodes, positions = layout.device_arrays(group, _FULL_PAIRS, 4)
-    rows: list[Any] = [square_law_parameters(flat.device) for flat in group]  # type: ignore[arg-type]
-    parameters = np.array(rows, float) if rows else np.zeros((0, 1))
+    nodes, positions = layout.device_arrays(group, _TABLE_PAIRS, 3)
+    rows = [parameter_row(flat.device) for flat in group if isinstance(flat.device, Mosfet)]
+    parameters = np.stack(rows) if rows else np.zeros((0, 6))
     return pg.SquareLawFets(nodes, positions, parameters)
 
 
 def _sources(
     layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]
 ) -> pg.CurrentSources:
-    nodes = np.array([layout.places(flat.nodes) for flat in group], np.int32).reshape(-1, 2)
+    nodes = np.array([layout.places(flat.nodes) for flat in group], np.uint32).reshape(-1, 2)
     signal = [signal_index.get(flat.device.signal or "", -1) for flat in group]  # type: ignore[attr-defined]
     return pg.CurrentSources(nodes, np.array(signal, np.int32), _column(group, "scale"), _column(group, "dc"))
 
@@ -330,6 +340,15 @@ def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes) -> FloatArr
     for column in range(2):
         np.minimum.at(tolerance, diodes.nodes[:, column], steep)
     return tolerance
+
+
+def _supplies(circuit: Circuit, layout: _Layout) -> FloatArray:
+    supplies = np.zeros(layout.first + layout.size)
+    for flat in circuit.devices:
+        if not isinstance(flat.device, VoltageSource):
+            ends = flat.nodes[:2] if isinstance(flat.device, Switch) else flat.nodes
+            supplies[layout.places(ends)] = 1.0
+    return supplies[: layout.first]
 
 
 def _predicted(circuit: Circuit, layout: _Layout) -> FloatArray:
@@ -382,8 +401,9 @@ def compile_circuit(circuit: Circuit) -> Compiled:
         input_scale=np.array([source.scale for source in held.values()], float),
         input_dc=np.array([source.dc for source in held.values()], float),
         storage=np.array([place for place in storage if place >= layout.first], np.int32),
+        supplies=_supplies(circuit, layout),
         predicted=_predicted(circuit, layout),
-        tolerance=_tolerance(circuit, layout, diodes),
+        per_tolerance=1.0 / _tolerance(circuit, layout, diodes),
         linear=_linear(circuit, layout),
         sources=_sources(layout, of(CurrentSource), signal_index),
         switches=switches,

@@ -249,7 +249,9 @@ class NativeSession:
         else:
             work.charge[self.compiled.places] = start.charges
         arrays = [np.zeros(size) for _ in range(7)]
-        track = stepper.Track(np.zeros(5), np.zeros(8, np.int64), *arrays)
+        kept = stepper.REMEMBERED if self.options.fidelity == "phase" else 0
+        arrays += [np.zeros((kept, size)), np.zeros((kept, program.first_unknown))]
+        track = stepper.Track(np.zeros(5), np.zeros(9, np.int64), *arrays)
         track.before_1[:] = work.voltage
         track.charge_1[:] = work.charge
         return track

@@ -66,9 +66,9 @@ def assemble(program, work, alpha, gmin):  # type: ignore[no-untyped-def]
     diode.assemble_two_terminal(program.diodes.positions, values, work.diode)
     diode.assemble_two_terminal(program.limiters.positions, values, work.limiter)
     product.assemble_products(program.products, values, work.product)
-    mosfet.assemble_table_fets(program.table_fets, values, work.table_fet, alpha)
+    mosfet.assemble_three_terminal(program.table_fets.positions, values, work.table_fet, alpha)
+    mosfet.assemble_three_terminal(program.square_fets.positions, values, work.square_fet, alpha)
     mosfet.assemble_four_terminal(program.compact_fets.positions, values, work.compact_fet, alpha)
-    mosfet.assemble_four_terminal(program.square_fets.positions, values, work.square_fet, alpha)
 
 
 @kernel()
@@ -80,9 +80,9 @@ def book_charge(program, work):  # type: ignore[no-untyped-def]
     """
     first, delta, charge = program.first_unknown, work.delta, work.charge
     linear.book_linear(program.linear, first, delta, charge)
-    mosfet.book_table_fets(program.table_fets, first, delta, charge, work.table_fet)
-    mosfet.book_four_terminal(program.compact_fets.nodes, first, delta, charge, work.compact_fet)
-    mosfet.book_four_terminal(program.square_fets.nodes, first, delta, charge, work.square_fet)
+    mosfet.book_three_terminal(program.table_fets.nodes, delta, charge, work.table_fet)
+    mosfet.book_three_terminal(program.square_fets.nodes, delta, charge, work.square_fet)
+    mosfet.book_four_terminal(program.compact_fets.nodes, delta, charge, work.compact_fet)
 
 
 @kernel()
@@ -102,7 +102,8 @@ def newton(program, work, alpha, gmin, limit, bypass, max_change):  # type: igno
     Returns:
         one of CONVERGED, NOT_CONVERGED, SINGULAR, NOT_FINITE.
     """
-    first, unknowns = program.first_unknown, program.unknowns
+    first = program.first_unknown
+    size = first + program.unknowns
     voltage, delta = work.voltage, work.delta
     for _ in range(limit):
         work.counters[ITERATIONS] += 1
@@ -119,31 +120,32 @@ def newton(program, work, alpha, gmin, limit, bypass, max_change):  # type: igno
                 work.factored_alpha[0] = np.nan
                 work.counters[WORST] = first + row
                 return SINGULAR
-        for i in range(unknowns):
-            place = first + i
-            delta[i] = -(
+        for place in range(first, size):
+            delta[place] = -(
                 work.current[place]
                 + alpha * work.charge[place]
                 + work.history[place]
                 + gmin * voltage[place]
             )
-        solve(program.start, program.column, program.diagonal, work.values, work.inverse_pivot, delta)
+        solve(
+            program.start, program.column, program.diagonal, work.values, work.inverse_pivot, delta[first:]
+        )
         worst, ratio = 0, 0.0
-        for i in range(unknowns):
-            step = abs(delta[i])
-            if not np.isfinite(step):
+        for place in range(first, size):
+            step = abs(delta[place])
+            if not step < np.inf:  # also true for not-a-number
                 work.factored_alpha[0] = np.nan
-                work.counters[WORST] = first + i
+                work.counters[WORST] = place
                 return NOT_FINITE
-            if step > ratio * program.tolerance[first + i]:
-                ratio = step / program.tolerance[first + i]
-                worst = first + i
+            if step * program.per_tolerance[place] > ratio:
+                ratio = step * program.per_tolerance[place]
+                worst = place
         work.counters[WORST] = worst
         if ratio <= 1.0 and limited == 0:
             book_charge(program, work)
-            for i in range(unknowns):
-                voltage[first + i] += delta[i]
+            for place in range(first, size):
+                voltage[place] += delta[place]
             return CONVERGED
-        for i in range(unknowns):
-            voltage[first + i] += min(max_change, max(-max_change, delta[i]))
+        for place in range(first, size):
+            voltage[place] += min(max_change, max(-max_change, delta[place]))
     return NOT_CONVERGED

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
+IndexArray = NDArray[np.uint32]
 
 
 class Linear(NamedTuple):
@@ -45,8 +46,8 @@ class CurrentSources(NamedTuple):
 class Switches(NamedTuple):
     """nodes: p, n, cp, cn. log conductances; an infinite off resistance has log_off = -inf."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     log_on: FloatArray
     log_off: FloatArray
     v_on: FloatArray
@@ -57,8 +58,8 @@ class Switches(NamedTuple):
 class Diodes(NamedTuple):
     """nodes: p, n. v_line is the voltage at which the law goes on as a straight line."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     saturation_current: FloatArray
     thermal_voltage: FloatArray
     v_line: FloatArray
@@ -67,8 +68,8 @@ class Diodes(NamedTuple):
 class Limiters(NamedTuple):
     """nodes: p, n."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     low: FloatArray
     high: FloatArray
     softness: FloatArray
@@ -78,8 +79,8 @@ class Limiters(NamedTuple):
 class Products(NamedTuple):
     """nodes: p, ap, an, bp, bn; scale is gain / output resistance."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     scale: FloatArray
     offset: FloatArray
 
@@ -87,8 +88,8 @@ class Products(NamedTuple):
 class TableFets(NamedTuple):
     """FETs with bulk tied to source. nodes: d, g, s; table: index into the tables."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     table: IntArray
     multiplier: FloatArray
     coefficients: FloatArray
@@ -98,18 +99,18 @@ class TableFets(NamedTuple):
 class CompactFets(NamedTuple):
     """FETs evaluated by the compact model itself. nodes: d, g, s, b; context: row of contexts."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     context: IntArray
     multiplier: FloatArray
     contexts: NDArray[np.int64]
 
 
 class SquareLawFets(NamedTuple):
-    """Closed-form FETs for tests. nodes: d, g, s, b; parameters: one row per FET."""
+    """Closed-form FETs for tests. nodes: d, g, s; parameters: one row per FET."""
 
-    nodes: IntArray
-    positions: IntArray
+    nodes: IndexArray
+    positions: IndexArray
     parameters: FloatArray
 
 
@@ -121,21 +122,24 @@ class Program(NamedTuple):
         first_unknown: place of the first unknown in the voltage vector.
         input_signal, input_scale, input_dc: signal index (-1: none), scale and offset of each input.
         storage: places of the storage nodes whose error controls the step.
+        supplies: 1.0 for inputs that can carry current, 0.0 for those that only control switches, shape
+            (first_unknown,).
         predicted: 1.0 for places that are extrapolated for a first guess, else 0.0.
-        tolerance: Newton's tolerance of each place in volts.
+        per_tolerance: one over Newton's tolerance of each place, 1/V; 0 where one solution is exact.
     """
 
     unknowns: int
     first_unknown: int
-    start: IntArray
-    column: IntArray
-    diagonal: IntArray
+    start: IndexArray
+    column: IndexArray
+    diagonal: IndexArray
     input_signal: IntArray
     input_scale: FloatArray
     input_dc: FloatArray
     storage: IntArray
+    supplies: FloatArray
     predicted: FloatArray
-    tolerance: FloatArray
+    per_tolerance: FloatArray
     linear: Linear
     sources: CurrentSources
     switches: Switches
@@ -200,7 +204,7 @@ def new_work(program: Program) -> Work:
         values=floats(nnz + 1),
         inverse_pivot=floats(program.unknowns),
         scratch=floats(program.unknowns),
-        delta=floats(program.unknowns),
+        delta=floats(size),
         switch_control=np.full(len(program.switches.nodes), 1e30),
         switch_conductance=floats(len(program.switches.nodes)),
         switch_slope=floats(len(program.switches.nodes)),
@@ -209,7 +213,7 @@ def new_work(program: Program) -> Work:
         product=cache(program.products.nodes, 2),
         table_fet=cache(program.table_fets.nodes, 11),
         compact_fet=cache(program.compact_fets.nodes, 4 + 4 + 4 + 16 + 16),
-        square_fet=cache(program.square_fets.nodes, 4 + 4 + 4 + 16 + 16),
+        square_fet=cache(program.square_fets.nodes, 11),
         factored_alpha=np.full(2, np.nan),
         counters=np.zeros(8, np.int64),
     )

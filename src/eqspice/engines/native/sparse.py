@@ -15,6 +15,7 @@ from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
 
 IntArray = NDArray[np.int32]
+IndexArray = NDArray[np.uint32]  # unsigned: compiled code need not look for negative indices
 FloatArray = NDArray[np.float64]
 
 
@@ -27,9 +28,9 @@ class Pattern(NamedTuple):
         diagonal: position of each row's diagonal, shape (n,).
     """
 
-    start: IntArray
-    column: IntArray
-    diagonal: IntArray
+    start: IndexArray
+    column: IndexArray
+    diagonal: IndexArray
 
 
 def order(size: int, rows: IntArray, columns: IntArray) -> IntArray:
@@ -75,9 +76,9 @@ def symbolic(size: int, rows: IntArray, columns: IntArray) -> Pattern:
     all_columns = np.concatenate([flat, fill_rows, np.arange(size, dtype=np.int32)])
     permutation = np.lexsort((all_columns, all_rows))
     all_rows, all_columns = all_rows[permutation], all_columns[permutation]
-    start = np.searchsorted(all_rows, np.arange(size + 1)).astype(np.int32)
-    diagonal = np.flatnonzero(all_rows == all_columns).astype(np.int32)
-    return Pattern(start, all_columns.astype(np.int32), diagonal)
+    start = np.searchsorted(all_rows, np.arange(size + 1)).astype(np.uint32)
+    diagonal = np.flatnonzero(all_rows == all_columns).astype(np.uint32)
+    return Pattern(start, all_columns.astype(np.uint32), diagonal)
 
 
 @kernel()
@@ -136,7 +137,7 @@ def factorise(start, column, diagonal, values, inverse_pivot, work):  # type: ig
             factor = work[k] * inverse_pivot[k]
             values[p] = factor
             if factor != 0.0:
-                for q in range(diagonal[k] + 1, start[k + 1]):
+                for q in range(diagonal[k] + np.uint32(1), start[k + 1]):
                     work[column[q]] -= factor * values[q]
         for p in range(middle, last):
             values[p] = work[column[p]]
@@ -158,6 +159,6 @@ def solve(start, column, diagonal, values, inverse_pivot, right_hand_side):  # t
         right_hand_side[i] = total
     for i in range(size - 1, -1, -1):
         total = right_hand_side[i]
-        for p in range(diagonal[i] + 1, start[i + 1]):
+        for p in range(diagonal[i] + np.uint32(1), start[i + 1]):
             total -= values[p] * right_hand_side[column[p]]
         right_hand_side[i] = total * inverse_pivot[i]

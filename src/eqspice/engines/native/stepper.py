@@ -25,6 +25,9 @@ STEP_LIMIT = 3
 FIRST_FRACTION = 0.125  # first step after a breakpoint, as a fraction of the segment
 GROWTH = 10.0
 GMIN_START = 1e-6
+REMEMBERED = 64  # solutions kept as first guesses
+SAME_INPUTS = 1e-8  # V^2: nearer than this the older solution is replaced
+LARGE_CHANGE = 0.05  # V: an input that moves more in a step makes a remembered guess worth a look
 
 
 class Control(NamedTuple):
@@ -59,10 +62,14 @@ class Track(NamedTuple):
     Attributes:
         clock: time, last step, step before it, next step to try, first step after this mark.
         index: next mark, segment of the stimulus, order of history (steps since the last mark),
-            next record, time points recorded, restarts at this mark, the two record counts at the mark.
+            next record, time points recorded, restarts at this mark, the two record counts at the mark,
+            solutions remembered.
         charge_1, charge_2: booked charges one and two steps ago.
         before_1, before_2, before_3: voltages one, two, three steps ago.
         mark_voltage, mark_charge: at the last mark.
+        memory: voltages after the last steps with a large change of an input (phase steps only),
+            shape (REMEMBERED, places).
+        memory_inputs: inputs before those steps, shape (REMEMBERED, first_unknown).
     """
 
     clock: FloatArray
@@ -74,6 +81,8 @@ class Track(NamedTuple):
     before_3: FloatArray
     mark_voltage: FloatArray
     mark_charge: FloatArray
+    memory: FloatArray
+    memory_inputs: FloatArray
 
 
 @kernel()
@@ -101,6 +110,40 @@ def _predict(program, work, track, h):  # type: ignore[no-untyped-def]
         if order >= 1:
             guess += program.predicted[i] * ratio * (track.before_1[i] - track.before_2[i])
         work.voltage[i] = guess
+
+
+@kernel()
+def _recall(program, work, track):  # type: ignore[no-untyped-def]
+    """Starts from the remembered step whose inputs before and after are nearest, if near enough.
+
+    A phase step may swing inputs by a volt, where Newton's iteration from the old solution is slow;
+    a network that learns has mostly seen similar inputs before. Storage nodes keep what they hold.
+    Returns the place to remember this step's solution at, or -1 if no input changes much.
+    """
+    first, voltage, before = program.first_unknown, work.voltage, track.before_1
+    change, own = 0.0, 0.0
+    for i in range(1, first):
+        step = program.supplies[i] * (voltage[i] - before[i])
+        own += step * step
+        change = max(change, abs(step))
+    if change < LARGE_CHANGE:
+        return -1
+    best, nearest = -1, own
+    for m in range(min(track.index[8], REMEMBERED)):
+        distance = 0.0
+        for i in range(1, first):
+            step = program.supplies[i] * (voltage[i] - track.memory[m, i])
+            old = program.supplies[i] * (before[i] - track.memory_inputs[m, i])
+            distance += step * step + old * old
+        if distance < nearest:
+            best, nearest = m, distance
+    if best >= 0:
+        voltage[first:] = track.memory[best, first:]
+        for k in range(len(program.storage)):
+            voltage[program.storage[k]] = before[program.storage[k]]
+        if nearest < SAME_INPUTS:
+            return best
+    return track.index[8] % REMEMBERED
 
 
 @kernel()
@@ -280,6 +323,7 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             track.index[1] -= 1
         set_inputs(program, work, times, values, track.index[1], t_new)
         _predict(program, work, track, h)
+        remember = _recall(program, work, track) if control.fixed > 0.0 else -1
         alpha = _discretise(work, track, first, h)
         status = nt.newton(
             program, work, alpha, 0.0, control.newton_limit, control.bypass, control.max_change
@@ -295,6 +339,11 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             if status != nt.CONVERGED:
                 track.clock[1] = h
                 return FAILED, status
+        if remember >= 0:
+            track.memory[remember] = work.voltage
+            track.memory_inputs[remember] = track.before_1[:first]
+            if remember == track.index[8] % REMEMBERED:
+                track.index[8] += 1
         grow = GROWTH
         if control.fixed == 0.0 and control.exact_step == 0.0:
             error, first_error = _error(program, work, track, h)

@@ -34,7 +34,9 @@ _WIDTH = 110
 
 def number(value: float) -> str:
     """Returns the shortest decimal text that reads back to the same float."""
-    return repr(float(value)).removesuffix(".0")
+    text = repr(float(value))
+    # A long run of digits without a point is an integer to some parsers, and too long for one.
+    return text.removesuffix(".0") if abs(value) < 1e6 else text
 
 
 def thermal_voltage(diode: Diode) -> float:

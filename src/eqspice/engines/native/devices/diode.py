@@ -9,6 +9,8 @@ import math
 
 from eqspice.jit import kernel
 
+KNEE_CONDUCTANCE = 1e-3  # S
+
 
 @kernel()
 def diode_law(v, saturation_current, thermal_voltage, v_line):  # type: ignore[no-untyped-def]
@@ -25,13 +27,18 @@ def diode_law(v, saturation_current, thermal_voltage, v_line):  # type: ignore[n
 
 @kernel()
 def limit_junction(v, old, thermal_voltage, saturation_current):  # type: ignore[no-untyped-def]
-    """Limits a junction's voltage between iterations (Nagel 1975, SPICE2 pnjlim)."""
-    critical = thermal_voltage * math.log(thermal_voltage / (math.sqrt(2.0) * saturation_current))
-    if v > critical and abs(v - old) > 2.0 * thermal_voltage:
-        if old > 0.0:
-            step = 1.0 + (v - old) / thermal_voltage
-            return old + thermal_voltage * math.log(step) if step > 0.0 else critical
-        return thermal_voltage * math.log(v / thermal_voltage)
+    """Limits a junction's voltage between iterations.
+
+    Above the knee (where the conductance is 1 mS) the diode is evaluated where it carries the
+    current that its last linearisation asked for; from below it goes to the knee first (after
+    Nagel 1975, SPICE2, whose steps from zero are shorter).
+    """
+    knee = thermal_voltage * math.log(KNEE_CONDUCTANCE * thermal_voltage / saturation_current)
+    if v > knee and v > old + 2.0 * thermal_voltage:
+        base = max(old, knee)
+        if v <= base:
+            return v
+        return base + thermal_voltage * math.log1p((v - base) / thermal_voltage)
     return v
 
 

@@ -21,14 +21,10 @@ def evaluate_linear(linear, first, voltage, current, charge):  # type: ignore[no
 
 @kernel()
 def book_linear(linear, first, delta, charge):  # type: ignore[no-untyped-def]
-    """Adds C delta to charge."""
+    """Adds C delta to charge; delta has zeros for ground and inputs."""
     for row in range(len(linear.c_start) - 1):
-        total = 0.0
         for p in range(linear.c_start[row], linear.c_start[row + 1]):
-            place = linear.c_column[p] - first
-            if place >= 0:
-                total += linear.c_value[p] * delta[place]
-        charge[first + row] += total
+            charge[first + row] += linear.c_value[p] * delta[linear.c_column[p]]
 
 
 @kernel()

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from eqspice.jit import kernel
 
-from eqspice.pdk.ideal import square_law_evaluate
+from eqspice.pdk.ideal import square_law
 from eqspice.pdk.osdi_kernel import osdi_evaluate
 from eqspice.pdk.tables_kernel import table_evaluate
+
+
+@kernel(inline="always")
+def _add_three_terminal(d, g, s, vgs, vds, row, current, charge):  # type: ignore[no-untyped-def]
+    """Adds the linearised currents and charges kept in row."""
+    dg = vgs - row[0]
+    dd = vds - row[1]
+    drain = row[2] + row[3] * dg + row[4] * dd
+    gate_charge = row[5] + row[6] * dg + row[7] * dd
+    drain_charge = row[8] + row[9] * dg + row[10] * dd
+    current[d] += drain
+    current[s] -= drain
+    charge[g] += gate_charge
+    charge[d] += drain_charge
+    charge[s] -= gate_charge + drain_charge
 
 
 @kernel()
@@ -16,7 +31,7 @@ def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type
     A cache row is (vgs, vds, I, dI/dvgs, dI/dvds, Qg, dQg/dvgs, dQg/dvds, Qd, dQd/dvgs, dQd/dvds).
     """
     evaluated = 0
-    for i in range(len(group.table)):
+    for i in range(len(group.nodes)):
         d, g, s = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2]
         row = cache[i]
         vgs = voltage[g] - voltage[s]
@@ -28,27 +43,37 @@ def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type
             table = group.table[i]
             table_evaluate(group.coefficients[table], group.meta[table], vgs, vds, row[2:11])
             m = group.multiplier[i]
-            for k in range(2, 11):
-                row[k] *= m
-        dg = vgs - row[0]
-        dd = vds - row[1]
-        drain = row[2] + row[3] * dg + row[4] * dd
-        gate_charge = row[5] + row[6] * dg + row[7] * dd
-        drain_charge = row[8] + row[9] * dg + row[10] * dd
-        current[d] += drain
-        current[s] -= drain
-        charge[g] += gate_charge
-        charge[d] += drain_charge
-        charge[s] -= gate_charge + drain_charge
+            if m != 1.0:
+                for k in range(2, 11):
+                    row[k] *= m
+        _add_three_terminal(d, g, s, vgs, vds, row, current, charge)
     return evaluated
 
 
 @kernel()
-def assemble_table_fets(group, values, cache, alpha):  # type: ignore[no-untyped-def]
-    """Adds dI/dv + alpha dQ/dv; positions: rows d, g, s by columns d, g, s."""
-    for i in range(len(group.table)):
+def evaluate_square_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
+    """Adds currents and charges of square-law FETs; returns how many were evaluated anew."""
+    evaluated = 0
+    for i in range(len(group.nodes)):
+        d, g, s = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2]
         row = cache[i]
-        at = group.positions[i]
+        vgs = voltage[g] - voltage[s]
+        vds = voltage[d] - voltage[s]
+        if abs(vgs - row[0]) > bypass or abs(vds - row[1]) > bypass:
+            evaluated += 1
+            row[0] = vgs
+            row[1] = vds
+            square_law(group.parameters[i], vgs, vds, row[2:11])
+        _add_three_terminal(d, g, s, vgs, vds, row, current, charge)
+    return evaluated
+
+
+@kernel()
+def assemble_three_terminal(positions, values, cache, alpha):  # type: ignore[no-untyped-def]
+    """Adds dI/dv + alpha dQ/dv; positions: rows d, g, s by columns d, g, s."""
+    for i in range(len(positions)):
+        row = cache[i]
+        at = positions[i]
         d_g = row[3] + alpha * row[9]
         d_d = row[4] + alpha * row[10]
         g_g = alpha * row[6]
@@ -65,16 +90,15 @@ def assemble_table_fets(group, values, cache, alpha):  # type: ignore[no-untyped
 
 
 @kernel()
-def book_table_fets(group, first, delta, charge, cache):  # type: ignore[no-untyped-def]
-    """Adds dQ/dv delta to charge."""
-    for i in range(len(group.table)):
-        d, g, s = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2]
-        dd = delta[d - first] if d >= first else 0.0
-        dg = delta[g - first] if g >= first else 0.0
-        ds = delta[s - first] if s >= first else 0.0
+def book_three_terminal(nodes, delta, charge, cache):  # type: ignore[no-untyped-def]
+    """Adds dQ/dv delta to charge; delta has zeros for ground and inputs."""
+    for i in range(len(nodes)):
+        d, g, s = nodes[i, 0], nodes[i, 1], nodes[i, 2]
+        dg = delta[g] - delta[s]
+        dd = delta[d] - delta[s]
         row = cache[i]
-        gate = row[6] * (dg - ds) + row[7] * (dd - ds)
-        drain = row[9] * (dg - ds) + row[10] * (dd - ds)
+        gate = row[6] * dg + row[7] * dd
+        drain = row[9] * dg + row[10] * dd
         charge[g] += gate
         charge[d] += drain
         charge[s] -= gate + drain
@@ -127,28 +151,6 @@ def evaluate_compact_fets(group, voltage, current, charge, cache, bypass):  # ty
 
 
 @kernel()
-def evaluate_square_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
-    """Adds currents and charges of square-law FETs; returns how many were evaluated anew."""
-    evaluated = 0
-    for i in range(len(group.parameters)):
-        row = cache[i]
-        if _moved(voltage, group.nodes[i], row, bypass):
-            evaluated += 1
-            for k in range(4):
-                row[k] = voltage[group.nodes[i, k]]
-            square_law_evaluate(
-                group.parameters[i],
-                row[0:4],
-                row[4:8],
-                row[8:12],
-                row[12:28].reshape(4, 4),
-                row[28:44].reshape(4, 4),
-            )
-        _add_four_terminal(group.nodes[i], voltage, current, charge, row)
-    return evaluated
-
-
-@kernel()
 def assemble_four_terminal(positions, values, cache, alpha):  # type: ignore[no-untyped-def]
     """Adds dI/dv + alpha dQ/dv of four-terminal FETs."""
     for i in range(len(positions)):
@@ -157,11 +159,9 @@ def assemble_four_terminal(positions, values, cache, alpha):  # type: ignore[no-
 
 
 @kernel()
-def book_four_terminal(nodes, first, delta, charge, cache):  # type: ignore[no-untyped-def]
-    """Adds dQ/dv delta to charge."""
+def book_four_terminal(nodes, delta, charge, cache):  # type: ignore[no-untyped-def]
+    """Adds dQ/dv delta to charge; delta has zeros for ground and inputs."""
     for i in range(len(nodes)):
         for k in range(4):
             for j in range(4):
-                place = nodes[i, j] - first
-                if place >= 0:
-                    charge[nodes[i, k]] += cache[i, 28 + 4 * k + j] * delta[place]
+                charge[nodes[i, k]] += cache[i, 28 + 4 * k + j] * delta[nodes[i, j]]

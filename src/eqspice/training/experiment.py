@@ -1,0 +1,366 @@
+"""An experiment: everything that decides what a run computes, checked before it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from eqspice.design.presets import PRESETS
+from eqspice.errors import InputError, unknown
+from eqspice.training.checks import matrix
+from eqspice.training.dataset import Task, digest
+from eqspice.training.tasks import check_options
+
+PythonOnly = ("weights", "order", "row_order")
+
+
+class _Section(BaseModel):
+    """A group of settings. Wrong values raise one InputError with a line for each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    prefix: ClassVar[str] = ""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _readable(error, type(self)) from None
+
+
+def _readable(error: ValidationError, model: type[_Section]) -> InputError:
+    """One line per mistake: field, value, what is allowed."""
+    lines = []
+    for item in error.errors():
+        place = model.prefix
+        for part in item["loc"]:
+            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, InputError):
+            lines.append(str(cause))
+        elif item["type"] == "extra_forbidden":
+            lines.append(f"{place} is not known. Choose one of: {', '.join(model.model_fields)}.")
+        elif item["type"] == "missing":
+            lines.append(f"{place}: is missing.")
+        else:
+            must = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            lines.append(f"{place}: {item['input']!r} is not allowed, it must be {must}.")
+    return InputError("\n".join(lines))
+
+
+class TaskChoice(_Section):
+    """Which task: a name and options of the package's tasks, or data.
+
+    Attributes:
+        name: of the task.
+        options: of its factory.
+        data: a task that was built in Python; its data is stored with the run.
+    """
+
+    prefix = "task"
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    data: Task | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> TaskChoice:
+        if self.data is None:
+            check_options(self.name, self.options)
+        elif self.options:
+            raise InputError("task.options: not allowed together with data, which has been drawn already.")
+        return self
+
+
+class Network(_Section):
+    """Hidden layers.
+
+    Attributes:
+        hidden: neurons of each hidden layer, first to last; empty for none.
+    """
+
+    prefix = "network"
+    hidden: tuple[int, ...] = (32,)
+
+    @field_validator("hidden")
+    @classmethod
+    def _positive(cls, hidden: tuple[int, ...]) -> tuple[int, ...]:
+        for index, width in enumerate(hidden):
+            if width < 1:
+                raise InputError(
+                    f"network.hidden[{index}]: {width} is not allowed, a layer needs at least 1 neuron."
+                )
+        return hidden
+
+
+class ProcessChoice(_Section):
+    """Which transistors. What is not given is the preset's.
+
+    Attributes:
+        kit: process kit.
+        corner: tt, ss, ff, sf or fs (n-channel first).
+        temperature: degrees Celsius, -40 to 125.
+        model_set: "binned" or "continuous".
+        junctions: "legacy" or "physical".
+    """
+
+    prefix = "pdk"
+    kit: str | None = None
+    corner: Literal["tt", "ss", "ff", "sf", "fs"] | None = None
+    temperature: Annotated[float, Field(ge=-40.0, le=125.0)] | None = None
+    model_set: Literal["binned", "continuous"] | None = None
+    junctions: Literal["legacy", "physical"] | None = None
+
+
+class Learning(_Section):
+    """How it learns. What is None is the preset's.
+
+    Attributes:
+        lr: nudge conductance, S.
+        update_gain: of the optimiser, one per layer, 1/V; 0 stops a layer from learning.
+        rows: word lines updated per presentation: "one" at random, or "all".
+        epochs: how often the training set is presented.
+        samples: presentations per epoch; None for the size of the training set.
+        freeze_first_and_last: the first and the last epoch address no row, so that they show the fit
+            before and after; the reference circuit did that.
+    """
+
+    prefix = "learning"
+    lr: Annotated[float, Field(gt=0.0)] | None = None
+    update_gain: tuple[Annotated[float, Field(ge=0.0)], ...] | None = None
+    rows: Literal["one", "all"] | None = None
+    epochs: Annotated[int, Field(ge=1)] = 32
+    samples: Annotated[int, Field(ge=1)] | None = None
+    freeze_first_and_last: bool = False
+
+
+class EngineChoice(_Section):
+    """How it is simulated.
+
+    Attributes:
+        fidelity: "transient" controls the time step by the local error, "phase" takes given points.
+        lte: allowed local error per step on a storage node, V (transient).
+        points_per_plateau: time points on a plateau, both ends counted (phase).
+    """
+
+    prefix = "engine"
+    fidelity: Literal["transient", "phase"] = "transient"
+    lte: Annotated[float, Field(gt=0.0)] = 1e-3
+    points_per_plateau: Annotated[int, Field(ge=2)] = 2
+
+
+class Experiment(_Section):
+    """Everything that decides what a run computes. Two equal experiments give the same bits.
+
+    Attributes:
+        task: name and options; in Python also a name or a Task.
+        network: hidden layers.
+        preset: name of the design.
+        pdk: transistors.
+        learning: rates, rows and epochs.
+        engine: fidelity and its numbers.
+        seed: of every random draw.
+        weights: initial storage voltages, V, one (inputs, outputs) matrix per layer; None draws them.
+        order: training points presented, shape (epochs, P); None draws them.
+        row_order: word lines updated, shape (epochs, P, layers) or (epochs, P, cycles, layers), -1 for
+            none; None draws them.
+    """
+
+    task: TaskChoice
+    network: Network = Field(default_factory=Network)
+    preset: str = "reference"
+    pdk: ProcessChoice = Field(default_factory=ProcessChoice)
+    learning: Learning = Field(default_factory=Learning)
+    engine: EngineChoice = Field(default_factory=EngineChoice)
+    seed: Annotated[int, Field(ge=0)] = 0
+    weights: tuple[NDArray[np.float64], ...] | None = None
+    order: NDArray[np.int64] | None = None
+    row_order: NDArray[np.int64] | None = None
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _task(cls, value: Any) -> Any:
+        if isinstance(value, Task):
+            return TaskChoice(name=value.name, data=value)
+        return TaskChoice(name=value) if isinstance(value, str) else value
+
+    @field_validator("preset")
+    @classmethod
+    def _preset(cls, value: str) -> str:
+        if value not in PRESETS:
+            raise unknown("preset", value, tuple(PRESETS))
+        return value
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _weights(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        return tuple(matrix(f"weights[{layer}]", weights) for layer, weights in enumerate(value))
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _order(cls, value: Any) -> Any:
+        return None if value is None else _whole("order", value, (2,), 0)
+
+    @field_validator("row_order", mode="before")
+    @classmethod
+    def _row_order(cls, value: Any) -> Any:
+        return None if value is None else _whole("row_order", value, (3, 4), -1)
+
+    @model_validator(mode="after")
+    def _together(self) -> Experiment:
+        layers, epochs = len(self.network.hidden) + 1, self.learning.epochs
+        for field, given in (("learning.update_gain", self.learning.update_gain), ("weights", self.weights)):
+            if given is not None and len(given) != layers:
+                raise InputError(f"{field}: has {len(given)} values, {layers} are needed, one per layer.")
+        for field, array in (("order", self.order), ("row_order", self.row_order)):
+            if array is not None and len(array) != epochs:
+                raise InputError(f"{field}: has {len(array)} epochs, learning.epochs is {epochs}.")
+        if self.row_order is not None and self.row_order.shape[-1] != layers:
+            raise InputError(f"row_order: has {self.row_order.shape[-1]} layers, {layers} are needed.")
+        points = None if self.task.data is None else len(self.task.data.x)
+        if self.order is not None and points is not None and self.order.max() >= points:
+            raise InputError(f"order: {self.order.max()} is not allowed, points are 0 to {points - 1}.")
+        return self
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns the explicit arrays by name; empty if everything is drawn from the seed."""
+        found: dict[str, NDArray[Any]] = {}
+        if self.task.data is not None:
+            found |= {f"task_{name}": array for name, array in self.task.data.to_arrays().items()}
+        for layer, weights in enumerate(self.weights or ()):
+            found[f"weights_{layer}"] = weights
+        for name, array in (("order", self.order), ("row_order", self.row_order)):
+            if array is not None:
+                found[name] = array
+        return found
+
+    def dump(self) -> dict[str, Any]:
+        """Returns plain settings, fit for JSON; explicit arrays are named by their SHA-256."""
+        settings = self.model_dump(mode="json", exclude={"task": {"data"}, **dict.fromkeys(PythonOnly, True)})
+        arrays = self.arrays()
+        return settings | {"arrays": digest(arrays) if arrays else None}
+
+    @classmethod
+    def restore(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Experiment:
+        """Returns the experiment whose `dump` and `arrays` these are.
+
+        Raises:
+            InputError: the arrays are not those of the settings, or a setting is not allowed.
+        """
+        values = dict(settings)
+        expected = values.pop("arrays", None)
+        if expected != (digest(arrays) if arrays else None):
+            raise InputError("arrays: they are not those that the experiment was started with.")
+        task = {name[5:]: array for name, array in arrays.items() if name.startswith("task_")}
+        if task:
+            values["task"] = Task.from_arrays(task)
+        count = sum(name.startswith("weights_") for name in arrays)
+        if count:
+            values["weights"] = [arrays[f"weights_{layer}"] for layer in range(count)]
+        values |= {name: arrays[name] for name in PythonOnly[1:] if name in arrays}
+        return cls(**values)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over everything."""
+        return hashlib.sha256(json.dumps(self.dump(), sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Experiment) and self.dump() == other.dump()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+
+def _whole(field: str, value: Any, dimensions: tuple[int, ...], least: int) -> NDArray[np.int64]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"{field}: not an array ({error}).") from None
+    if array.ndim not in dimensions or not np.issubdtype(array.dtype, np.integer) or array.size == 0:
+        needed = " or ".join(map(str, dimensions))
+        raise InputError(
+            f"{field}: {array.dtype} array of shape {array.shape} is not allowed, it must be a "
+            f"whole-number array with {needed} dimensions that is not empty."
+        )
+    if array.min() < least:
+        raise InputError(f"{field}: {array.min()} is not allowed, every value must be {least} or more.")
+    return array.astype(np.int64)
+
+
+def make_experiment(settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
+    """Returns the experiment of nested settings, as a TOML file has them.
+
+    Args:
+        settings: sections and values.
+        overrides: "section.key=value"; the value is read as TOML, or as text if it is not TOML.
+
+    Raises:
+        InputError: one line per mistake: field, value, what is allowed.
+    """
+    values: dict[str, Any] = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in settings.items()
+    }
+    for override in overrides:
+        _override(values, override)
+    for name in PythonOnly:
+        if name in values:
+            raise InputError(
+                f"{name}: not allowed in settings, arrays are given from Python: Experiment({name}=…)."
+            )
+    return Experiment(**values)
+
+
+def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Returns the experiment of a TOML file. A relative path of a csv task starts at the file's folder.
+
+    Args:
+        path: of the file.
+        overrides: as in `make_experiment`.
+
+    Raises:
+        InputError: the file cannot be read, is not TOML, or has settings that are not allowed.
+    """
+    try:
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"experiment: {str(path)!r} cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise InputError(f"experiment: {str(path)!r} is not TOML ({error}).") from None
+    task = settings.get("task")
+    options = task.get("options") if isinstance(task, dict) else None
+    if isinstance(options, dict) and isinstance(options.get("path"), str):
+        options["path"] = str(Path(path).parent / options["path"])
+    return make_experiment(settings, overrides)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    place, equals, text = override.partition("=")
+    keys = [key.strip() for key in place.split(".")]
+    if not equals or not all(keys):
+        raise InputError(f"--set: {override!r} is not allowed, it must be section.key=value.")
+    if keys == ["task"] or (keys[0] == "task" and isinstance(values.get("task"), str)):
+        values["task"] = {"name": values["task"]} if keys[1:] else text.strip()
+    branch = values
+    for index, key in enumerate(keys[:-1]):
+        inner = branch.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"--set: {override!r}: {'.'.join(keys[: index + 1])} has no settings inside.")
+        branch[key] = branch = dict(inner)
+    branch[keys[-1]] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    try:
+        read = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return read["value"] if list(read) == ["value"] else text
