@@ -156,7 +156,9 @@ def binned(read: Read, model: str, files: list[str]) -> dict[str, Any]:
         symbols |= {name: evaluate(text, {}) for name, text in table.items()}
     # Slopes are per square root of an area in square micrometres, so a device of 1 um x 1 um gives them.
     symbols |= {"l": 1.0, "w": 1.0, "mult": 1.0}
-    parameters, slopes, bins = {}, {}, []
+    parameters: dict[str, list[dict[str, float]]] = {}
+    slopes: dict[str, list[dict[str, float]]] = {}
+    bins: list[list[float]] = []
     for corner in CORNERS:
         name = f"{place}__{corner}.pm3.spice"
         files.append(name)
@@ -185,8 +187,8 @@ def continuous(read: Read, model: str, files: list[str]) -> dict[str, Any]:
     switches = {"corner_factor": "1", "process_mc_factor": "1", "mismatch_factor": "1", "mc_pr_switch": "0"}
     common = assignments(read(folder + "models_global.spice")) | switches
     found = cards(library)
-    expressions = {"nrd": local["nrd"], "nrs": local["nrs"], "delvto": dict(ASSIGNMENT.findall(instance))["delvto"]}
-    expressions["rsh"] = local["swx_nrds"]
+    expressions = {"nrd": local["nrd"], "nrs": local["nrs"], "rsh": local["swx_nrds"]}
+    expressions["delvto"] = dict(ASSIGNMENT.findall(instance))["delvto"]
     if "swx_vth" in local:
         expressions["delvto"] = expressions["delvto"].replace("swx_vth", local["swx_vth"])
     used = set(re.findall(r"(?:sw_|mismatch_)\w+", " ".join(expressions.values())))

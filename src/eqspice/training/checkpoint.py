@@ -53,8 +53,8 @@ class RunFolder:
         Args:
             path: of the folder.
             experiment: what will run.
-            exist: what to do when a run is there: "error"; "resume" it, which needs the same experiment
-                except for more epochs; or "overwrite" it (only the files of a run are removed).
+            exist: "error" if something is there; "resume" the run that is there, which needs the same
+                experiment except for more epochs; or "overwrite" it (only a run's files are removed).
 
         Raises:
             StorageError: the folder is in use by something else, or cannot be written.
@@ -62,10 +62,10 @@ class RunFolder:
         """
         if exist not in EXIST:
             raise InputError(f"exist: {exist!r} is not known. Choose one of: {', '.join(EXIST)}.")
+        if exist == "resume":
+            return cls.open(path)._check_same(experiment)
         folder = cls(Path(path))
         occupied = storage.names(folder.path)
-        if occupied and exist == "resume":
-            return cls.open(path)._check_same(experiment)
         if occupied and exist == "error":
             raise StorageError(
                 f"{folder.path}: exists and is not empty. Choose another folder, or resume it."
@@ -94,6 +94,7 @@ class RunFolder:
         for place in (folder.path, folder.path / "records", folder.path / "checkpoints"):
             storage.make_folder(place)
             storage.remove_leftovers(place)
+        storage.remove_leftovers(folder.path / _WAVEFORMS)
         return folder
 
     def _clear(self, occupied: list[str]) -> None:
@@ -239,7 +240,7 @@ class RunFolder:
             raise StorageError(f"{path}: cannot be read ({error}).") from error
 
     def write_metrics(self) -> None:
-        """Writes metrics.csv from the records: a line per epoch, errors before the weights of that chunk."""
+        """Writes metrics.csv from the records: a line of errors per epoch, and presentations until then."""
         storage.write_bytes(self.path / "metrics.csv", _table(self.read_records()).encode())
 
     def log(self, text: str) -> None:

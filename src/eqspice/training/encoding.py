@@ -27,7 +27,7 @@ class Scaling:
     def __post_init__(self) -> None:
         if self.centre.ndim != 1 or self.centre.shape != self.gain.shape:
             raise InputError(
-                f"scaling: centre {self.centre.shape} and gain {self.gain.shape} must be vectors of equal length."
+                f"scaling: centre {self.centre.shape} and gain {self.gain.shape} must be equally long."
             )
         if not np.isfinite(self.centre).all() or not np.isfinite(self.gain).all() or not self.gain.all():
             raise InputError("scaling: centre and gain must be finite, and no gain may be zero.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eqspice.errors import InputError, unknown
 from eqspice.training.checks import SPLIT, amount, data_rng
-from eqspice.training.dataset import Kind, Task, classification, regression
+from eqspice.training.dataset import KINDS, Kind, Task, classification, regression
 
 FloatArray = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def digits(
 def csv(
     path: str | Path,
     seed: int = 0,
-    targets: list[str] | None = None,
+    targets: str | list[str] | None = None,
     kind: str | None = None,
     test_fraction: float = 0.25,
     input_volts: float = 0.25,
@@ -120,6 +120,34 @@ def csv(
     Raises:
         InputError: no such file, no such column, a value missing or not a number; names it.
     """
+    table, chosen = _read(path, [targets] if isinstance(targets, str) else targets)
+    inputs = [name for name in table.columns if name not in chosen]
+    numeric = {name: _is_numeric(table[name]) for name in table.columns}
+    for name in inputs:
+        if not numeric[name]:
+            raise InputError(f"path: {str(path)!r}, column {name}: inputs must be numbers.")
+    text = [name for name in chosen if not numeric[name]]
+    found = kind or ("classification" if text else "regression")
+    if found not in KINDS:
+        raise unknown("kind", found, KINDS)
+    about = f"table {Path(path).name}: {', '.join(chosen)} from {len(inputs)} columns"
+    x, volts = table[inputs].to_numpy(float), (input_volts, target_volts)
+    if found == "classification":
+        if len(chosen) != 1:
+            raise InputError(f"targets: {chosen} is not allowed, classification needs exactly one column.")
+        y = table[chosen[0]].to_numpy()
+        return _held("csv", about, x, y, "classification", seed, test_fraction, volts)
+    if text:
+        raise InputError(f"targets: column {text[0]} is not numeric, regression needs numbers.")
+    return _held("csv", about, x, table[chosen].to_numpy(float), "regression", seed, test_fraction, volts)
+
+
+def _is_numeric(column: Any) -> bool:
+    return bool(np.issubdtype(column.to_numpy().dtype, np.number))
+
+
+def _read(path: str | Path, targets: list[str] | None) -> tuple[Any, list[str]]:
+    """A table without gaps, and the names of its target columns."""
     import pandas as pd
 
     try:
@@ -131,31 +159,14 @@ def csv(
     for name in chosen:
         if name not in names:
             raise unknown("targets", name, names)
-    inputs = [name for name in names if name not in chosen]
-    if not inputs or not chosen or len(table) == 0:
+    if not chosen or len(chosen) == len(names) or len(table) == 0:
         raise InputError(
             f"path: {str(path)!r} needs at least one input column, one target column and one row."
         )
     for name in names:
-        if table[name].isna().any():
-            row = int(table[name].isna().to_numpy().argmax())
-            raise InputError(f"path: {str(path)!r}, column {name}, data row {row + 1}: the value is missing.")
-    text = [name for name in names if not pd.api.types.is_numeric_dtype(table[name])]
-    for name in text:
-        if name in inputs:
-            raise InputError(f"path: {str(path)!r}, column {name}: inputs must be numbers.")
-    found = kind or ("classification" if text else "regression")
-    x = table[inputs].to_numpy(float)
-    volts = (input_volts, target_volts)
-    about = f"table {Path(path).name}: {', '.join(chosen)} from {len(inputs)} columns"
-    if found == "classification":
-        if len(chosen) != 1:
-            raise InputError(f"targets: {chosen} is not allowed, classification needs exactly one column.")
-        return _held(
-            "csv", about, x, table[chosen[0]].to_numpy(), "classification", seed, test_fraction, volts
-        )
-    if found != "regression":
-        raise unknown("kind", found, ("regression", "classification"))
-    if text:
-        raise InputError(f"targets: column {text[0]} is not numeric, regression needs numbers.")
-    return _held("csv", about, x, table[chosen].to_numpy(float), "regression", seed, test_fraction, volts)
+        gaps = table[name].isna().to_numpy()
+        if gaps.any():
+            raise InputError(
+                f"path: {str(path)!r}, column {name}, data row {gaps.argmax() + 1}: a value is missing."
+            )
+    return table, chosen
