@@ -16,6 +16,7 @@ from typing import Any
 import numba
 
 PACKAGE = Path(__file__).parent
+_SHAPES_CODE = (b"@kernel(", b"@intrinsic", b"NamedTuple")  # a source without these compiles to nothing
 
 
 def cache_folder() -> Path:
@@ -32,13 +33,15 @@ def _compiled_folder() -> str | None:
     digest = hashlib.sha256(numba.__version__.encode())
     for folder in ("pdk", "engines/native"):
         for path in sorted((PACKAGE / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
-    folder = cache_folder() / f"compiled-{digest.hexdigest()[:16]}"
+            source = path.read_bytes()
+            if any(mark in source for mark in _SHAPES_CODE):
+                digest.update(source)
+    compiled = cache_folder() / f"compiled-{digest.hexdigest()[:16]}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        compiled.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return str(folder) if os.access(folder, os.W_OK) else None
+    return str(compiled) if os.access(compiled, os.W_OK) else None
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -48,11 +51,12 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         folder = _compiled_folder()
         if folder is None:
             return numba.njit(**options)(function)
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = folder
+        settings: Any = numba.config
+        before = settings.CACHE_DIR
+        settings.CACHE_DIR = folder
         try:
             return numba.njit(cache=True, **options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            settings.CACHE_DIR = before
 
     return decorate

@@ -42,9 +42,7 @@ def neuron_linear(gain: float, back_gain: float, output_resistance: float) -> Su
     return Subcircuit("neuron_linear", PORTS, (instance,), (("gain", gain), ("back_gain", back_gain)))
 
 
-def neuron_clamped(
-    gain: float, back_gain: float, output_resistance: float, clamp: ClampDesign
-) -> Subcircuit:
+def neuron_clamped(gain: float, back_gain: float, output_resistance: float, clamp: ClampDesign) -> Subcircuit:
     """Hidden neuron: as neuron_linear, with diodes that keep outp >= 0 and outn <= 0.
 
     The diode currents count as rail currents, so that the clamp acts back on the input: an

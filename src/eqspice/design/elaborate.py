@@ -83,8 +83,8 @@ def crossbar(design: Design, layer: int, fets: FetFactory) -> Subcircuit:
     update = optimizer.optimizer_product(gain, design.held_capacitance, design.switch)
     for bit in range(design.bit_lines(layer)):
         column, row = ("bus", f"inp_{bit}") if transposed else (f"out_{bit}", "bus")
-        nodes = (f"wbl_{bit}", "free", "nudged_early", "update", column, row)
-        instances.append(Instance(f"optimizer_{bit}", update, nodes, origin))
+        lines = (f"wbl_{bit}", "free", "nudged_early", "update", column, row)
+        instances.append(Instance(f"optimizer_{bit}", update, lines, origin))
         instances.append(design.switch.instance(f"set_{bit}", f"level_{bit}", f"wbl_{bit}", "set", origin))
     for j in range(outputs):
         instances.append(design.switch.instance(f"ground_{j}", f"out_{j}", GROUND, "set", origin))
@@ -182,5 +182,3 @@ def elaborate(design: Design) -> Circuit:
     instances = [instance for make in PASSES for instance in make(design)]
     title = f"{design.preset} {'-'.join(str(width) for width in design.widths)}"
     return Circuit(title, tuple(instances), storage_nodes(design))
-
-

@@ -63,8 +63,12 @@ def resistive(widths: tuple[int, ...]) -> Design:
 
 
 PRESETS: dict[str, Preset] = {
-    "reference": Preset(reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"),
-    "read_nfet": Preset(read_nfet, "plain 2T1C cells with one read nfet: starves the earlier layers of signal"),
+    "reference": Preset(
+        reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"
+    ),
+    "read_nfet": Preset(
+        read_nfet, "plain 2T1C cells with one read nfet: starves the earlier layers of signal"
+    ),
     "resistive": Preset(resistive, "programmable linear conductances and near-ideal diodes"),
 }
 

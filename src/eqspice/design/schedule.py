@@ -245,9 +245,7 @@ def presentation_schedule(
         middles[p] = start + middle, nudged + middle - offset, update + middle
     rest = settle(design)
     stimulus = signals.stimulus(origin, t.step, rest, 3 * period * count * cycles + rest)
-    return Schedule(
-        stimulus, origin + t.step * ends[0], origin + t.step * ends[1], origin + t.step * middles
-    )
+    return Schedule(stimulus, origin + t.step * ends[0], origin + t.step * ends[1], origin + t.step * middles)
 
 
 def random_rows(

@@ -21,11 +21,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from eqspice.circuit.devices import ModelCard, Mosfet
 from eqspice.errors import InputError, unknown
+from eqspice.jit import kernel
 from eqspice.pdk.osdi import Evaluation
 
 POLARITIES = ("n", "p")
@@ -111,7 +111,7 @@ def parameter_row(device: Mosfet) -> np.ndarray:
     return np.array(row, dtype=np.float64)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _rectify(x: float, s: float) -> tuple[float, float]:
     """Returns f(x) = s ln(1 + exp(x/s)) and f'(x); max(x, 0) for s = 0."""
     if s == 0.0:
@@ -124,7 +124,7 @@ def _rectify(x: float, s: float) -> tuple[float, float]:
     return s * math.log1p(e), e / (1.0 + e)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def square_law(row: np.ndarray, vgs: float, vds: float, out: np.ndarray) -> None:
     """Evaluates the FET; out is filled as by `tables_kernel.table_evaluate`.
 
@@ -153,7 +153,7 @@ def square_law(row: np.ndarray, vgs: float, vds: float, out: np.ndarray) -> None
     out[8] = c
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _square_law_many(row: np.ndarray, vgs: np.ndarray, vds: np.ndarray, out: np.ndarray) -> None:
     for k in range(vgs.shape[0]):
         square_law(row, vgs[k], vds[k], out[k])

@@ -24,8 +24,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, types
 from numba.core.extending import intrinsic
+
+from eqspice.jit import kernel
 
 EVAL, RESIDUAL_RESIST, RESIDUAL_REACT, JACOBIAN_RESIST, JACOBIAN_REACT = range(5)
 INSTANCE, MODEL, INFO, WORK, MAPS, UNKNOWNS, RESISTIVE, REACTIVE = range(5, 13)
@@ -86,7 +88,7 @@ def _pointer(typingctx: Any, address: Any) -> tuple[Any, Any]:  # pragma: no cov
     return types.voidptr(types.int64), codegen
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _solve(a: np.ndarray, b: np.ndarray, n: int, columns: int) -> bool:
     """Solves a x = b in place (x ends up in b) by elimination with row pivoting."""
     for k in range(n):
@@ -117,7 +119,7 @@ def _solve(a: np.ndarray, b: np.ndarray, n: int, columns: int) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def osdi_evaluate(
     context: np.ndarray,
     v: np.ndarray,
@@ -234,7 +236,7 @@ def osdi_evaluate(
     return calls
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def evaluate_many(
     context: np.ndarray, v: np.ndarray, i: np.ndarray, q: np.ndarray, g: np.ndarray, c: np.ndarray
 ) -> int:

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.extending import intrinsic
+
+from eqspice.jit import kernel
 
 X_LOW, X_INVERSE, X_CELLS, Y_SPAN, Y_INVERSE, Y_CELLS = range(6)
 META_SIZE = 8
@@ -80,7 +82,7 @@ def _tensor(
     return signature, codegen
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy", inline="always")
+@kernel(nogil=True, fastmath={"contract"}, error_model="numpy", inline="always")
 def _weights(t: float, e: float, inverse: float) -> tuple[Any, Any]:
     """Returns the four B-spline weights at t in a cell and their derivatives.
 
@@ -99,7 +101,7 @@ def _weights(t: float, e: float, inverse: float) -> tuple[Any, Any]:
     return (w0, w1, w2, w3), (d0 * inverse, d1 * inverse, d2 * inverse, d3 * inverse)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+@kernel(nogil=True, fastmath={"contract"}, error_model="numpy")
 def table_evaluate(
     coefficients: np.ndarray, meta: np.ndarray, vgs: float, vds: float, out: np.ndarray
 ) -> None:
@@ -134,7 +136,7 @@ def table_evaluate(
         out[k] = result[k]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def table_many(
     coefficients: np.ndarray, meta: np.ndarray, vgs: np.ndarray, vds: np.ndarray, out: np.ndarray
 ) -> None:

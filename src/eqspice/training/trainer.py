@@ -70,8 +70,7 @@ def prepare(experiment: Experiment) -> Bench:
     session = NativeEngine(engine_options(experiment)).prepare(circuit)
     place = {name: index for index, name in enumerate(session.node_names)}
     places = [
-        np.array([[place[node] for node in row] for row in layer], np.int64)
-        for layer in weight_nodes(design)
+        np.array([[place[node] for node in row] for row in layer], np.int64) for layer in weight_nodes(design)
     ]
     bench = Bench(experiment, task, design, circuit, session, places)
     _warm_up(bench)

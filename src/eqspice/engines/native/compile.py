@@ -237,7 +237,9 @@ def _column(group: list[FlatDevice], name: str) -> FloatArray:
 
 def _diodes(layout: _Layout, group: list[FlatDevice]) -> pg.Diodes:
     nodes, positions = layout.device_arrays(group, _PAIRS[Diode], 2)
-    thermal = THERMAL_VOLTAGE_PER_KELVIN * (_column(group, "temperature") + 273.15) * _column(group, "emission")
+    thermal = (
+        THERMAL_VOLTAGE_PER_KELVIN * (_column(group, "temperature") + 273.15) * _column(group, "emission")
+    )
     saturation = _column(group, "saturation_current")
     return pg.Diodes(nodes, positions, saturation, thermal, thermal * np.log1p(1.0 / saturation))
 
@@ -318,9 +320,7 @@ def _square_fets(layout: _Layout, group: list[FlatDevice]) -> pg.SquareLawFets:
     return pg.SquareLawFets(nodes, positions, parameters)
 
 
-def _sources(
-    layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]
-) -> pg.CurrentSources:
+def _sources(layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]) -> pg.CurrentSources:
     nodes = np.array([layout.places(flat.nodes) for flat in group], np.uint32).reshape(-1, 2)
     signal = [signal_index.get(flat.device.signal or "", -1) for flat in group]  # type: ignore[attr-defined]
     return pg.CurrentSources(nodes, np.array(signal, np.int32), _column(group, "scale"), _column(group, "dc"))

@@ -306,11 +306,11 @@ class NativeSession:
         if len(record) == 0:
             times_out[0] = 0.0
             values_out[0] = work.voltage[probes]
-            track.index[4] = 1
-        while record.size and track.index[3] < len(record) and record[track.index[3]] <= 0.0:
-            values_out[track.index[3]] = work.voltage[probes]
-            times_out[track.index[3]] = record[track.index[3]]
-            track.index[3] += 1
+            track.place[4] = 1
+        while record.size and track.place[3] < len(record) and record[track.place[3]] <= 0.0:
+            values_out[track.place[3]] = work.voltage[probes]
+            times_out[track.place[3]] = record[track.place[3]]
+            track.place[3] += 1
         stepper._pass_mark(work, track, marks, control)
         while True:
             code, status = stepper.run(
@@ -318,14 +318,14 @@ class NativeSession:
                 probes, record, times_out, values_out,
             )  # fmt: skip
             if len(record) == 0:
-                filled = int(track.index[4])
+                filled = int(track.place[4])
                 kept_times.append(times_out[:filled].copy())
                 kept_values.append(values_out[:filled].copy())
-                track.index[4] = track.index[7] = 0
+                track.place[4] = track.place[7] = 0
             if code != stepper.RECORD_FULL:
                 break
         if len(record):
-            filled = int(track.index[3])
+            filled = int(track.place[3])
             return code, status, times_out[:filled], values_out[:filled]
         return code, status, np.concatenate(kept_times), np.concatenate(kept_values)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from eqspice.jit import kernel
 
 from eqspice.engines.native.devices import diode, linear, mosfet, product, switch
 from eqspice.engines.native.sparse import factorise, solve
+from eqspice.jit import kernel
 
 CONVERGED = 0
 NOT_CONVERGED = 1
@@ -37,9 +37,7 @@ def evaluate(program, work, bypass):  # type: ignore[no-untyped-def]
     changed |= new
     changed |= diode.evaluate_limiters(program.limiters, voltage, current, work.limiter, bypass)
     changed |= product.evaluate_products(program.products, voltage, current, work.product, bypass)
-    count = mosfet.evaluate_table_fets(
-        program.table_fets, voltage, current, charge, work.table_fet, bypass
-    )
+    count = mosfet.evaluate_table_fets(program.table_fets, voltage, current, charge, work.table_fet, bypass)
     count += mosfet.evaluate_compact_fets(
         program.compact_fets, voltage, current, charge, work.compact_fet, bypass
     )
@@ -93,6 +91,8 @@ def newton(program, work, alpha, gmin, limit, bypass, max_change):  # type: igno
     error left is about step^2 / (2 n kT/q), below 1 uV.
 
     Args:
+        program: compiled circuit.
+        work: its work arrays.
         alpha: factor of the charges, 1/s; 0 is the operating point.
         gmin: conductance from every unknown to ground, S.
         limit: most iterations.
@@ -122,14 +122,9 @@ def newton(program, work, alpha, gmin, limit, bypass, max_change):  # type: igno
                 return SINGULAR
         for place in range(first, size):
             delta[place] = -(
-                work.current[place]
-                + alpha * work.charge[place]
-                + work.history[place]
-                + gmin * voltage[place]
+                work.current[place] + alpha * work.charge[place] + work.history[place] + gmin * voltage[place]
             )
-        solve(
-            program.start, program.column, program.diagonal, work.values, work.inverse_pivot, delta[first:]
-        )
+        solve(program.start, program.column, program.diagonal, work.values, work.inverse_pivot, delta[first:])
         worst, ratio = 0, 0.0
         for place in range(first, size):
             step = abs(delta[place])

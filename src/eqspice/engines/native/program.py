@@ -37,7 +37,7 @@ class Linear(NamedTuple):
 class CurrentSources(NamedTuple):
     """I = dc + scale * signal from nodes[:, 0] to nodes[:, 1]; signal -1 is none."""
 
-    nodes: IntArray
+    nodes: IndexArray
     signal: IntArray
     scale: FloatArray
     dc: FloatArray
@@ -186,14 +186,12 @@ def new_work(program: Program) -> Work:
     size = program.first_unknown + program.unknowns
     nnz = len(program.column)
 
-    def cache(nodes: IntArray, width: int) -> FloatArray:
+    def cache(nodes: IndexArray, width: int) -> FloatArray:
         array = np.zeros((len(nodes), width))
         array[:, 0] = 1e30  # far from any voltage: the first evaluation is never bypassed
         return array
 
-    signals = 1 + max(
-        int(program.input_signal.max(initial=-1)), int(program.sources.signal.max(initial=-1))
-    )
+    signals = 1 + max(int(program.input_signal.max(initial=-1)), int(program.sources.signal.max(initial=-1)))
     floats: Any = np.zeros
     return Work(
         voltage=floats(size),

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from eqspice.jit import kernel
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csc_matrix
 from scipy.sparse.linalg import splu
+
+from eqspice.jit import kernel
 
 IntArray = NDArray[np.int32]
 IndexArray = NDArray[np.uint32]  # unsigned: compiled code need not look for negative indices
@@ -51,7 +52,9 @@ def order(size: int, rows: IntArray, columns: IntArray) -> IntArray:
     # Diagonally dominant stand-in: SuperLU's ordering needs numbers that can be factored.
     degree = np.asarray(pattern.sum(axis=1)).ravel()
     stand_in = csc_matrix(coo_matrix((degree + 1.0, (np.arange(size), np.arange(size)))) + 0.1 * pattern)
-    factors = splu(stand_in, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    factors = splu(
+        stand_in, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
     return np.asarray(factors.perm_c, dtype=np.int32)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from eqspice.jit import kernel
 from numpy.typing import NDArray
 
 from eqspice.engines.native import newton as nt
+from eqspice.jit import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class Track(NamedTuple):
 
     Attributes:
         clock: time, last step, step before it, next step to try, first step after this mark.
-        index: next mark, segment of the stimulus, order of history (steps since the last mark),
+        place: next mark, segment of the stimulus, order of history (steps since the last mark),
             next record, time points recorded, restarts at this mark, the two record counts at the mark,
             solutions remembered.
         charge_1, charge_2: booked charges one and two steps ago.
@@ -73,7 +73,7 @@ class Track(NamedTuple):
     """
 
     clock: FloatArray
-    index: NDArray[np.int64]
+    place: NDArray[np.int64]
     charge_1: FloatArray
     charge_2: FloatArray
     before_1: FloatArray
@@ -102,7 +102,7 @@ def set_inputs(program, work, times, values, segment, time):  # type: ignore[no-
 @kernel()
 def _predict(program, work, track, h):  # type: ignore[no-untyped-def]
     """Extrapolates linearly the unknowns that may be; the others start where they were."""
-    order = track.index[2]
+    order = track.place[2]
     first = program.first_unknown
     ratio = h / track.clock[1] if order >= 1 else 0.0
     for i in range(first, first + program.unknowns):
@@ -129,7 +129,7 @@ def _recall(program, work, track):  # type: ignore[no-untyped-def]
     if change < LARGE_CHANGE:
         return -1
     best, nearest = -1, own
-    for m in range(min(track.index[8], REMEMBERED)):
+    for m in range(min(track.place[8], REMEMBERED)):
         distance = 0.0
         for i in range(1, first):
             step = program.supplies[i] * (voltage[i] - track.memory[m, i])
@@ -143,13 +143,13 @@ def _recall(program, work, track):  # type: ignore[no-untyped-def]
             voltage[program.storage[k]] = before[program.storage[k]]
         if nearest < SAME_INPUTS:
             return best
-    return track.index[8] % REMEMBERED
+    return track.place[8] % REMEMBERED
 
 
 @kernel()
 def _discretise(work, track, first, h):  # type: ignore[no-untyped-def]
     """Sets the history for backward Euler or variable-step BDF2 and returns alpha."""
-    if track.index[2] == 0:
+    if track.place[2] == 0:
         for i in range(first, len(work.history)):
             work.history[i] = -track.charge_1[i] / h
         return 1.0 / h
@@ -169,7 +169,7 @@ def _error(program, work, track, h):  # type: ignore[no-untyped-def]
     Backward Euler errs by h^2 x''/2, BDF2 by h^2 (h + h1)^2 / (6 (2h + h1)) x''', with the
     derivatives from divided differences (Hairer & Wanner, Solving ODEs I, III.5).
     """
-    order = track.index[2]
+    order = track.place[2]
     if order == 0:
         return 0.0, 0.0
     h1, h2 = track.clock[1], track.clock[2]
@@ -218,21 +218,21 @@ def _gmin_stepping(program, work, track, alpha, control):  # type: ignore[no-unt
 def _record(work, track, probes, record_times, times_out, values_out, t_new, h):  # type: ignore[no-untyped-def]
     """Keeps the probes at this step, or at the wanted times inside it."""
     if len(record_times) == 0:
-        at = track.index[4]
+        at = track.place[4]
         times_out[at] = t_new
         for k in range(len(probes)):
             values_out[at, k] = work.voltage[probes[k]]
-        track.index[4] += 1
+        track.place[4] += 1
         return
     slack = 1e-9 * h
-    while track.index[3] < len(record_times) and record_times[track.index[3]] <= t_new + slack:
-        at = track.index[3]
+    while track.place[3] < len(record_times) and record_times[track.place[3]] <= t_new + slack:
+        at = track.place[3]
         x = 1.0 - (t_new - record_times[at]) / h
         times_out[at] = record_times[at]
         for k in range(len(probes)):
             old = track.before_1[probes[k]]
             values_out[at, k] = old + x * (work.voltage[probes[k]] - old)
-        track.index[3] += 1
+        track.place[3] += 1
 
 
 @kernel()
@@ -245,22 +245,22 @@ def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
     track.clock[2] = track.clock[1]
     track.clock[1] = h
     track.clock[0] = t_new
-    track.index[2] += 1
+    track.place[2] += 1
     work.counters[nt.STEPS] += 1
 
 
 @kernel()
 def _pass_mark(work, track, marks, control):  # type: ignore[no-untyped-def]
     """Starts the segment behind a mark."""
-    track.index[0] += 1
-    track.index[2] = 0
-    track.index[5] = 0
-    track.index[6] = track.index[3]
-    track.index[7] = track.index[4]
+    track.place[0] += 1
+    track.place[2] = 0
+    track.place[5] = 0
+    track.place[6] = track.place[3]
+    track.place[7] = track.place[4]
     track.mark_voltage[:] = track.before_1
     track.mark_charge[:] = track.charge_1
-    if track.index[0] < len(marks):
-        segment = marks[track.index[0]] - track.clock[0]
+    if track.place[0] < len(marks):
+        segment = marks[track.place[0]] - track.clock[0]
         track.clock[4] = segment if control.fixed > 0.0 else FIRST_FRACTION * segment
         track.clock[3] = track.clock[4]
 
@@ -268,22 +268,22 @@ def _pass_mark(work, track, marks, control):  # type: ignore[no-untyped-def]
 @kernel()
 def _back_to_mark(work, track, marks, first_error, lte):  # type: ignore[no-untyped-def]
     """Takes the segment again with a shorter first step."""
-    track.index[3] = track.index[6]
-    track.index[4] = track.index[7]
+    track.place[3] = track.place[6]
+    track.place[4] = track.place[7]
     track.before_1[:] = track.mark_voltage
     track.charge_1[:] = track.mark_charge
-    track.clock[0] = marks[track.index[0] - 1]
+    track.clock[0] = marks[track.place[0] - 1]
     track.clock[4] *= max(0.02, 0.5 * np.sqrt(lte / first_error))
     track.clock[3] = track.clock[4]
-    track.index[2] = 0
-    track.index[5] += 1
+    track.place[2] = 0
+    track.place[5] += 1
     work.counters[nt.REJECTED] += 1
 
 
 @kernel()
 def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
     """Returns the next step and whether it ends on the mark."""
-    left = marks[track.index[0]] - track.clock[0]
+    left = marks[track.place[0]] - track.clock[0]
     h = min(track.clock[3], control.max_step)
     if control.exact_step > 0.0:
         h = control.exact_step
@@ -299,29 +299,35 @@ def run(program, work, track, control, times, values, marks, probes, record_time
     """Steps from track to the last mark.
 
     Args:
-        times, values: breakpoints (T,) and signals (T, S) of the stimulus.
+        program: compiled circuit.
+        work: its work arrays.
+        track: where the run stands.
+        control: numbers that set accuracy and cost.
+        times: breakpoints of the stimulus, s, shape (T,).
+        values: signals there, V or A, shape (T, S).
         marks: times at which the stepper must stop and restart, marks[0] is the start.
         probes: places to record, shape (P,).
         record_times: times to record at; empty records every step.
-        times_out, values_out: room for the records, (R,) and (R, P).
+        times_out: room for the times of the records, shape (R,).
+        values_out: room for the records, shape (R, P).
 
     Returns:
         (DONE, RECORD_FULL, FAILED or STEP_LIMIT, Newton's status).
     """
     first = program.first_unknown
-    while track.index[0] < len(marks):
+    while track.place[0] < len(marks):
         # Never between the first step after a mark and its check: that step may be taken back.
-        if len(record_times) == 0 and track.index[2] != 1 and track.index[4] >= len(times_out) - 2:
+        if len(record_times) == 0 and track.place[2] != 1 and track.place[4] >= len(times_out) - 2:
             return RECORD_FULL, nt.CONVERGED
         if work.counters[nt.STEPS] >= control.max_steps:
             return STEP_LIMIT, nt.CONVERGED
         h, ends = _choose_step(track, marks, control)
-        t_new = marks[track.index[0]] if ends else track.clock[0] + h
-        while track.index[1] < len(times) - 2 and times[track.index[1] + 1] < t_new:
-            track.index[1] += 1
-        while track.index[1] > 0 and times[track.index[1]] >= t_new:
-            track.index[1] -= 1
-        set_inputs(program, work, times, values, track.index[1], t_new)
+        t_new = marks[track.place[0]] if ends else track.clock[0] + h
+        while track.place[1] < len(times) - 2 and times[track.place[1] + 1] < t_new:
+            track.place[1] += 1
+        while track.place[1] > 0 and times[track.place[1]] >= t_new:
+            track.place[1] -= 1
+        set_inputs(program, work, times, values, track.place[1], t_new)
         _predict(program, work, track, h)
         remember = _recall(program, work, track) if control.fixed > 0.0 else -1
         alpha = _discretise(work, track, first, h)
@@ -332,7 +338,7 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             work.counters[nt.REJECTED] += 1
             if 0.25 * h > control.min_step and control.exact_step == 0.0:
                 track.clock[3] = 0.25 * h
-                if track.index[2] == 0:
+                if track.place[2] == 0:
                     track.clock[4] = 0.25 * h
                 continue
             status = _gmin_stepping(program, work, track, alpha, control)
@@ -342,12 +348,12 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         if remember >= 0:
             track.memory[remember] = work.voltage
             track.memory_inputs[remember] = track.before_1[:first]
-            if remember == track.index[8] % REMEMBERED:
-                track.index[8] += 1
+            if remember == track.place[8] % REMEMBERED:
+                track.place[8] += 1
         grow = GROWTH
         if control.fixed == 0.0 and control.exact_step == 0.0:
             error, first_error = _error(program, work, track, h)
-            if first_error > control.lte and track.index[5] < 8 and track.clock[4] > control.min_step:
+            if first_error > control.lte and track.place[5] < 8 and track.clock[4] > control.min_step:
                 _back_to_mark(work, track, marks, first_error, control.lte)
                 continue
             if error > control.lte and h > control.min_step:
@@ -358,8 +364,8 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         _record(work, track, probes, record_times, times_out, values_out, t_new, h)
         _accept(work, track, t_new, h)
         if control.fixed > 0.0:
-            track.index[2] = 0  # always backward Euler
-            track.clock[3] = marks[track.index[0]] - t_new if not ends else h
+            track.place[2] = 0  # always backward Euler
+            track.clock[3] = marks[track.place[0]] - t_new if not ends else h
         else:
             track.clock[3] = h * grow
         if ends:

@@ -219,7 +219,8 @@ class NgspiceSession:
 
 
 _FAULT = re.compile(
-    r"^.*(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't).*$", re.MULTILINE
+    r"^.*(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't).*$",
+    re.MULTILINE,
 )
 
 

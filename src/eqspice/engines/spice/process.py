@@ -129,7 +129,11 @@ def _check_version(program: Program, path: str) -> tuple[int, ...]:
     assert program.version_flags is not None
     try:
         done = subprocess.run(
-            [path, *program.version_flags], capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+            [path, *program.version_flags],
+            capture_output=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SimulatorError(f"{program.name}: {path} could not be run: {error}") from error
@@ -140,7 +144,9 @@ def _check_version(program: Program, path: str) -> tuple[int, ...]:
     version = tuple(int(part) for part in match.groups())
     if version < program.minimum:
         have, need = (".".join(map(str, v)) for v in (version, program.minimum))
-        raise SimulatorError(f"{program.name}: version {have} is too old, {need} is needed. {program.install}")
+        raise SimulatorError(
+            f"{program.name}: version {have} is too old, {need} is needed. {program.install}"
+        )
     return version
 
 

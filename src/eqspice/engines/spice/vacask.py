@@ -160,7 +160,7 @@ class VacaskWriter:
         step = float(np.min(np.diff(deck.times))) / 100.0
         longest = options.max_step or deck.stop
         initial = [f'"{node}", {number(value)}' for node, value in deck.initial()]
-        analysis = f'  analysis tran1 tran stop={number(deck.stop)} step={number(step)} '
+        analysis = f"  analysis tran1 tran stop={number(deck.stop)} step={number(step)} "
         analysis += f'maxstep={number(longest)} icmode="uic" store="end"'
         if initial:
             analysis = "\n".join([analysis + " ic={", *dialects.wrap(initial, ", ", "    ", "    "), "  }"])
@@ -172,7 +172,11 @@ class VacaskWriter:
             'tran_minpts=0 tran_itl=40 rawfile="binary"',
         ]
         lines += dialects.wrap((f"v({deck.nodes[node]})" for node in deck.save), " ", "  save ", "  save ")
-        lines += [analysis, "  print stats", "  // the last voltages of all nodes: the first point of final.raw"]
+        lines += [
+            analysis,
+            "  print stats",
+            "  // the last voltages of all nodes: the first point of final.raw",
+        ]
         everything = (f"v({name})" for node, name in deck.nodes.items() if name != "0")
         lines += ["  clear saves", *dialects.wrap(everything, " ", "  save ", "  save ")]
         tiny = number(deck.stop * 1e-9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from eqspice.jit import kernel
-
 from eqspice.pdk.ideal import square_law
 from eqspice.pdk.osdi_kernel import osdi_evaluate
 from eqspice.pdk.tables_kernel import table_evaluate
