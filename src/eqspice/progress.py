@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import IO
 
@@ -11,6 +13,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 _SPEED_WINDOW = 600.0  # seconds over which the remaining time is estimated
+
+
+@contextlib.contextmanager
+def working(show: bool, text: str) -> Iterator[None]:
+    """Shows on standard error that something without a known length is under way.
+
+    Args:
+        show: False shows nothing.
+        text: what is done.
+    """
+    if not show:
+        yield
+        return
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        console.print(f"{text} …")
+        yield
+        return
+    with console.status(f"{text} …"):
+        yield
 
 
 class TrainingProgress:

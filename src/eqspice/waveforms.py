@@ -57,20 +57,20 @@ class Waveforms:
             dims=("time", "signal"),
             coords={"time": self.times, "signal": list(self.names)},
             name="voltage",
-            attrs={"units": "V", "time_units": "s"},
+            attrs={"units": "V", "time_units": "s", "signals": list(self.names)},
         )
 
     def save(self, path: Path) -> None:
-        """Writes a zarr group that to_xarray's readers understand."""
-        self.to_xarray().to_dataset().to_zarr(path, mode="w")
+        """Writes a zarr group with one variable per signal over the coordinate time."""
+        self.to_xarray().to_dataset(dim="signal").to_zarr(path, mode="w", consolidated=False)
 
     @classmethod
     def load(cls, path: Path) -> Waveforms:
         """Reads what save wrote."""
-        with xr.open_zarr(path) as data:
-            array = data["voltage"]
-            names = tuple(str(name) for name in array["signal"].values)
-            return cls(np.asarray(array["time"].values, float), names, np.asarray(array.values, float))
+        with xr.open_zarr(path, consolidated=False) as data:
+            names = tuple(str(name) for name in data.attrs["signals"])
+            values = np.stack([np.asarray(data[name].values, float) for name in names], axis=1)
+            return cls(np.asarray(data["time"].values, float), names, values)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ STATIONS = (
     ("training",),
     ("fleet",),
     ("report",),
+    ("verify",),
+    ("fleet",),
+    ("run",),
     ("sklearn",),
     ("__init__", "cli", "__main__"),
 )

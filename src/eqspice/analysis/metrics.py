@@ -37,15 +37,23 @@ def nrmse(predicted: FloatArray, target: FloatArray) -> float:
     return error / scale
 
 
+def classify(outputs: FloatArray) -> NDArray[np.int64]:
+    """Returns the class that outputs name, shape (N,).
+
+    Args:
+        outputs: shape (N, K). With K = 1 the sign decides between classes 0 and 1, else the largest
+            output names the class.
+    """
+    return np.asarray(outputs[:, 0] > 0 if outputs.shape[1] == 1 else np.argmax(outputs, axis=1), np.int64)
+
+
 def accuracy(predicted: FloatArray, labels: NDArray[np.int64]) -> float:
     """Returns the fraction of rows classified right.
 
     Args:
-        predicted: outputs, shape (N, K). With K = 1 the sign decides between classes 0 and 1, else the
-            largest output names the class.
+        predicted: outputs as `classify` takes them, shape (N, K).
         labels: classes 0 … K - 1, shape (N,).
     """
     if len(predicted) != len(labels) or len(labels) == 0:
         raise InputError(f"metrics: {len(predicted)} predictions for {len(labels)} labels.")
-    chosen = (predicted[:, 0] > 0).astype(int) if predicted.shape[1] == 1 else np.argmax(predicted, axis=1)
-    return float(np.mean(chosen == labels))
+    return float(np.mean(classify(predicted) == labels))

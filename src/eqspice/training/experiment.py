@@ -268,6 +268,16 @@ class Experiment(_Section):
         values |= {name: arrays[name] for name in PythonOnly[1:] if name in arrays}
         return cls(**values)
 
+    def with_epochs(self, epochs: int) -> Experiment:
+        """Returns the same experiment with another number of epochs.
+
+        Raises:
+            InputError: the number is not allowed, or explicit orders are for another number.
+        """
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["learning"] = Learning(**(self.learning.model_dump() | {"epochs": epochs}))
+        return Experiment(**values)
+
     @property
     def hash(self) -> str:
         """SHA-256 over everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from dataclasses import dataclass, field
@@ -18,8 +19,8 @@ from eqspice.design.elaborate import elaborate
 from eqspice.design.network import Design, output_node, weight_nodes
 from eqspice.engines.base import Save, Solution, State, Statistics
 from eqspice.engines.native.engine import NativeEngine, NativeSession
-from eqspice.errors import ConvergenceError, EqspiceError, InputError
-from eqspice.progress import TrainingProgress
+from eqspice.errors import ConvergenceError, InputError
+from eqspice.progress import TrainingProgress, working
 from eqspice.training.build import design_of, engine_options, initial_weights, task_of
 from eqspice.training.checkpoint import RunFolder
 from eqspice.training.experiment import Experiment
@@ -122,7 +123,7 @@ class Chunk:
     Attributes:
         index: counts from zero over the whole run.
         epoch: counts from zero.
-        last_of_epoch: whether the epoch ends with it.
+        first_of_epoch: whether the epoch starts with it.
         data: what is presented.
         points: index of each presentation in the training set, shape (P,).
         first: presentations before it in the whole run.
@@ -130,7 +131,7 @@ class Chunk:
 
     index: int
     epoch: int
-    last_of_epoch: bool
+    first_of_epoch: bool
     data: sc.Presentations
     points: NDArray[np.int64]
     first: int
@@ -160,7 +161,7 @@ def epoch_chunks(bench: Bench, epoch: int) -> list[Chunk]:
             Chunk(
                 epoch * per_epoch + k,
                 epoch,
-                k == per_epoch - 1,
+                k == 0,
                 data,
                 points[part],
                 epoch * len(points) + part.start,
@@ -247,28 +248,44 @@ def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = 
     Raises:
         ConvergenceError: the simulation stopped; what was learned until then is in the folder.
     """
-    bench = prepare(experiment)
+    with working(show_progress, "preparing the circuit (the first time compiles the engine, about 30 s)"):
+        bench = prepare(experiment)
     manifest = _manifest(bench)
     folder.write_manifest(manifest)
-    state, next_chunk, totals = _start(bench, folder)
-    learning = experiment.learning
-    last: dict[str, Any] = {}
-    with TrainingProgress(show_progress, learning.epochs, done=next_chunk) as bar:
-        try:
-            for epoch in range(learning.epochs):
-                for chunk in epoch_chunks(bench, epoch):
-                    if chunk.index < next_chunk:
-                        continue
-                    state, last = _one_chunk(bench, folder, chunk, state, totals)
-                    bar.update(epoch, len(chunk.points), metrics.rmse(last["free"], last["y"]) ** 2)
-        except ConvergenceError as error:
-            folder.write_manifest(manifest | {"status": "failed", "message": str(error)})
-            raise
+    folder.log(f"training {bench.circuit.name}, {experiment.engine.fidelity}, seed {experiment.seed}")
+    try:
+        state, totals = _epochs(bench, folder, show_progress)
+    except ConvergenceError as error:
+        folder.log(f"failed: {error}")
+        folder.write_manifest(manifest | {"status": "failed", "message": str(error)})
+        raise
+    except KeyboardInterrupt:
+        folder.log("interrupted")
+        folder.write_manifest(manifest | {"status": "interrupted"})
+        raise
     manifest["status"] = "finished"
     manifest["results"] = _results(bench, folder, state, totals)
     folder.write_metrics()
     folder.write_manifest(manifest)
+    folder.log(f"finished: {json.dumps(manifest['results'])}")
     return manifest
+
+
+def _epochs(bench: Bench, folder: RunFolder, show_progress: bool) -> tuple[State, _Totals]:
+    """Simulates what the newest checkpoint has not seen yet."""
+    state, next_chunk, totals = _start(bench, folder)
+    epochs = bench.experiment.learning.epochs
+    chunks = epoch_chunks(bench, 0)
+    per_epoch = sum(len(chunk.points) for chunk in chunks)
+    done = next_chunk // len(chunks) * per_epoch
+    with TrainingProgress(show_progress, epochs, done, per_epoch) as bar:
+        for epoch in range(next_chunk // len(chunks), epochs):
+            for chunk in epoch_chunks(bench, epoch):
+                if chunk.index < next_chunk:
+                    continue
+                state, last = _one_chunk(bench, folder, chunk, state, totals)
+                bar.update(epoch, len(chunk.points), metrics.rmse(last["free"], last["y"]) ** 2)
+    return state, totals
 
 
 def _one_chunk(
@@ -276,7 +293,7 @@ def _one_chunk(
 ) -> tuple[State, dict[str, Any]]:
     wall = time.perf_counter()
     first, final = chunk.epoch == 0, chunk.epoch == bench.experiment.learning.epochs - 1
-    if (first or final) and chunk.index == chunk.epoch * (chunk.index // max(1, chunk.epoch)):
+    if (first or final) and chunk.first_of_epoch:
         name = "first" if first else "last"
         folder.write_waveforms(name, sample_waveforms(bench, chunk, state, waveform_nodes(bench)))
     solution, record = run_chunk(bench, chunk, state)
@@ -292,7 +309,8 @@ def _pack(state: State) -> dict[str, Any]:
     return {"time": np.array(state.time), "voltages": state.voltages, "charges": charges}
 
 
-def _unpack(arrays: dict[str, Any]) -> State:
+def unpack_state(arrays: dict[str, Any]) -> State:
+    """Returns the state that a checkpoint's arrays hold."""
     charges = arrays["charges"] if len(arrays["charges"]) else None
     return State(float(arrays["time"]), arrays["voltages"], charges)
 
@@ -308,7 +326,7 @@ def _start(bench: Bench, folder: RunFolder) -> tuple[State, int, _Totals]:
         index, arrays, meta = found
         folder.discard_records_after(index)
         totals = _Totals(Statistics(**meta["statistics"]), float(meta["wall_s"]))
-        return _unpack(arrays), index + 1, totals
+        return unpack_state(arrays), index + 1, totals
     folder.discard_records_after(-1)
     wall = time.perf_counter()
     solution = write_weights(bench, initial_weights(bench.design, bench.experiment))
@@ -369,4 +387,4 @@ def _results(bench: Bench, folder: RunFolder, state: State, totals: _Totals) -> 
     }
 
 
-__all__ = ["Bench", "EqspiceError", "evaluate", "prepare", "train_into", "write_weights"]
+__all__ = ["Bench", "evaluate", "prepare", "train_into", "write_weights"]

@@ -1,0 +1,5 @@
+"""Makes `python -m eqspice` work."""
+
+from eqspice.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Tasks, experiments, run folders and the trainer."""
