@@ -174,6 +174,7 @@ def train(
             f"experiment: a {type(experiment).__name__} is not allowed, it must be an Experiment."
         )
     chosen = experiment if epochs is None else experiment.with_epochs(epochs)
+    trainer.check(chosen)
     folder = RunFolder.create(new_run_path(chosen) if out is None else out, chosen, exist)
     trainer.train_into(chosen, folder, progress)
     return Run(folder)

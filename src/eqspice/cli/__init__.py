@@ -53,6 +53,3 @@ def main() -> None:
     except EqspiceError as error:
         print(f"eqspice: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("eqspice: interrupted. A run goes on with: eqspice train --resume DIR", file=sys.stderr)
-        sys.exit(130)

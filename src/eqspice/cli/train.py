@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from eqspice.errors import InputError
 
 if TYPE_CHECKING:
     from eqspice.run import Run
+    from eqspice.training.checkpoint import Exist
     from eqspice.training.experiment import Experiment
 
 EXAMPLES = (
@@ -54,15 +57,27 @@ def train(
     overrides = _overrides(given) + (changes or [])
     if resume is not None:
         _check_resume(experiment, out, overwrite, given, changes)
-        result = run.resume(resume, epochs, progress=not quiet)
+        with _told_how_to_go_on(resume):
+            result = run.resume(resume, epochs, progress=not quiet)
     else:
         chosen = read_experiment(experiment, overrides)
-        exist = "overwrite" if overwrite else "error"
-        result = run.train(chosen, out=out, exist=exist, progress=not quiet)  # type: ignore[arg-type]
+        folder = out or run.new_run_path(chosen)
+        with _told_how_to_go_on(folder):
+            exist: Exist = "overwrite" if overwrite else "error"
+            result = run.train(chosen, out=folder, exist=exist, progress=not quiet)
     if as_json:
         typer.echo(json.dumps(result.results, indent=1))
     else:
         _print(result)
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted. Go on with: eqspice train --resume {folder}", err=True)
+        raise typer.Exit(130) from None
 
 
 def read_experiment(name: str | None, overrides: list[str]) -> Experiment:

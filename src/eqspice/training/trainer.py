@@ -60,6 +60,18 @@ class Bench:
         return [state.voltages[places] for places in self.weight_places]
 
 
+def check(experiment: Experiment) -> None:
+    """Builds what an experiment describes, without simulating, so that mistakes show before a run starts.
+
+    Raises:
+        InputError: data, widths, weights or a number of the design is not allowed.
+        CircuitError: the cells do not fit together.
+    """
+    design = design_of(experiment, task_of(experiment))
+    sc.check_weights(design, initial_weights(design, experiment))
+    elaborate(design)
+
+
 def prepare(experiment: Experiment) -> Bench:
     """Elaborates and compiles the experiment's circuit, and warms up the compiled code."""
     before = time.perf_counter()

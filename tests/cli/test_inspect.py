@@ -1,0 +1,40 @@
+"""`eqspice tasks`, `presets`, `doctor`, `--help`, `--version`."""
+
+import pytest
+
+
+def test_tasks_with_their_options(eqspice_here):
+    said = eqspice_here("tasks")[1]
+    for word in ("sine", "digits", "xor", "frequency=8.0"):
+        assert word in said
+
+
+def test_presets(eqspice_here):
+    said = eqspice_here("presets")[1]
+    for word in ("reference", "read_nfet", "resistive"):
+        assert word in said
+
+
+def test_doctor_finds_the_compact_models(eqspice):
+    done = eqspice("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "BSIM4 answers" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["train", "tasks", "presets", "doctor"])
+def test_help(eqspice_here, command):
+    code, said, _ = eqspice_here(command, "--help")
+    assert code == 0 and "Usage" in said
+
+
+def test_help_of_train_has_examples(eqspice_here):
+    assert "eqspice train --resume runs/digits" in eqspice_here("train", "--help")[1]
+
+
+def test_version(eqspice):
+    assert eqspice("--version").stdout.startswith("eqspice 0.")
+
+
+def test_unknown_command(eqspice_here):
+    code, _, error = eqspice_here("trian")
+    assert code == 2 and "trian" in error
