@@ -218,6 +218,26 @@ def sample_waveforms(bench: Bench, chunk: Chunk, state: State, nodes: tuple[str,
     return bench.session.run(plan.stimulus, state, Save(nodes)).raise_for_status().waveforms
 
 
+def phase_voltages(
+    bench: Bench, chunk: Chunk, state: State, nodes: tuple[str, ...]
+) -> tuple[FloatArray, State]:
+    """Simulates a chunk and reads nodes in the middle of each phase.
+
+    Args:
+        bench: prepared set-up.
+        chunk: what is presented.
+        state: where it starts.
+        nodes: names of nodes of the circuit.
+
+    Returns:
+        voltages, V, shape (P, 3, nodes): free, nudged and update phase of each presentation's last cycle;
+        and the state after the chunk.
+    """
+    plan = sc.presentation_schedule(bench.design, chunk.data, chunk_origin(bench, chunk))
+    solution = bench.session.run(plan.stimulus, state, Save(nodes, plan.middles.ravel())).raise_for_status()
+    return solution.waveforms.values.reshape(*plan.middles.shape, len(nodes)), solution.state
+
+
 def waveform_nodes(bench: Bench) -> tuple[str, ...]:
     """Returns the nodes that a picture of one presentation shows: phases, data, outputs, some weights."""
     design = bench.design
