@@ -9,25 +9,21 @@ charge and its derivatives are those of the splines themselves.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import os
 import sys
-import tempfile
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import solve_banded
 
 from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError
-from eqspice.pdk import osdi
+from eqspice.pdk import osdi, table_files
 from eqspice.pdk import tables_kernel as kernel
+from eqspice.pdk.splines import fit_uniform
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +38,6 @@ STEP = 0.01
 
 _GATE_CURRENT = 1e-12
 _BESIDE = 1e-12  # volts beside V_ds = 0, where the derivative on that side is taken
-_ALIGNMENT = 64
 
 Floats = NDArray[np.float64]
 
@@ -100,11 +95,11 @@ def characterise(mosfet: Mosfet, *, span: float = SPAN, step: float = STEP) -> D
     meta = np.array([-span, 1.0 / step, 2 * cells, span, 1.0 / step, cells, 0.0, 0.0])
     shape = (2, 2 * cells + 3, cells + 3, 4)
     path = cache_folder() / f"table-{key[:32]}.npz"
-    coefficients = _load(path, key, shape)
+    coefficients = table_files.load(path, key, shape)
     if coefficients is None:
         coefficients = _coefficients(single, cells, step)
-        _save(path, key, coefficients)
-    aligned = _aligned(shape)
+        table_files.save(path, key, coefficients)
+    aligned = table_files.aligned(int(np.prod(shape))).reshape(shape)
     np.multiply(coefficients, mosfet.multiplier, out=aligned)
     aligned.flags.writeable = False
     meta.flags.writeable = False
@@ -113,15 +108,7 @@ def characterise(mosfet: Mosfet, *, span: float = SPAN, step: float = STEP) -> D
 
 def table_key(mosfet: Mosfet, span: float = SPAN, step: float = STEP) -> str:
     """Returns the sha256 of everything that the numbers of a table depend on."""
-    card = mosfet.card
-    parts = [
-        f"table {TABLE_VERSION} {span!r} {step!r}",
-        f"library {osdi.library(card.level).sha256}",
-        f"{card.level} {card.polarity} {sorted((k, float(v)) for k, v in card.parameters)}",
-        f"{float(mosfet.width)!r} {float(mosfet.length)!r} {float(mosfet.multiplier)!r}",
-        f"{float(mosfet.temperature)!r} {sorted((k, float(v)) for k, v in mosfet.instance)}",
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return table_files.device_key(mosfet, f"table {TABLE_VERSION} {span!r} {step!r}")
 
 
 def cache_folder() -> Path:
@@ -150,9 +137,9 @@ def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:
         values[:, 0, 0] = 0.0
         _, slopes = _sample(model, vgs, np.array([sign * _BESIDE]))
         along_x = np.concatenate([values, slopes * (sign * step)], axis=1)
-        along_x = _fit(along_x.reshape(len(vgs), -1)).reshape(2 * cells + 3, cells + 2, 4)
+        along_x = fit_uniform(along_x.reshape(len(vgs), -1)).reshape(2 * cells + 3, cells + 2, 4)
         swapped = np.ascontiguousarray(along_x.transpose(1, 0, 2)).reshape(cells + 2, -1)
-        fitted = _fit(swapped[:-1], slope=swapped[-1]).reshape(cells + 3, -1, 4).transpose(1, 0, 2)
+        fitted = fit_uniform(swapped[:-1], slope=swapped[-1]).reshape(cells + 3, -1, 4).transpose(1, 0, 2)
         result[sheet] = fitted[:, ::-1] if sign < 0 else fitted
     return result
 
@@ -170,73 +157,3 @@ def _sample(model: osdi.CompactModel, vgs: NDArray[Any], vds: NDArray[Any]) -> t
     values[:, 0], values[:, 1:3] = found.current[:, 0], found.charge[:, [1, 0]]
     slopes[:, 0], slopes[:, 1:3] = found.conductance[:, 0, 0], found.capacitance[:, [1, 0], 0]
     return values.reshape(points.shape), slopes.reshape(points.shape)
-
-
-def _fit(values: Floats, slope: Floats | None = None) -> Floats:
-    """Returns the uniform cubic B-spline through values, (n, m) -> (n + 2, m), along the first axis.
-
-    Interpolation is (c[k-1] + 4 c[k] + c[k+1]) / 6 = value[k]. At the ends the third derivative is
-    continuous across the first inner node ("not a knot"): a fourth difference of zero.
-
-    Args:
-        values: (n, m).
-        slope: (m,) derivative per cell at the first value, instead of "not a knot" there. A current
-            that starts as 1 - exp(-V_ds / Vt) needs it for its relative accuracy near V_ds = 0.
-    """
-    n = len(values)
-    bands = np.zeros((9, n + 2))
-    for row in range(1, n + 1):
-        for offset, weight in ((-1, 1 / 6), (0, 4 / 6), (1, 1 / 6)):
-            bands[4 - offset, row + offset] = weight
-    for k, weight in enumerate((1.0, -4.0, 6.0, -4.0, 1.0)):
-        bands[4 + k, n + 1 - k] = weight
-        if slope is None:
-            bands[4 - k, k] = weight
-    right = np.zeros((n + 2, values.shape[1]))
-    right[1:-1] = values
-    if slope is not None:
-        bands[4, 0], bands[2, 2] = -0.5, 0.5
-        right[0] = slope
-    fitted: Floats = solve_banded((4, 4), bands, right)
-    return fitted
-
-
-def _aligned(shape: tuple[int, ...]) -> Floats:
-    """Returns an array that starts on a cache line, so that no node lies across two."""
-    count = int(np.prod(shape))
-    raw = np.empty(count + _ALIGNMENT // 8)
-    start = (-raw.ctypes.data % _ALIGNMENT) // 8
-    return raw[start : start + count].reshape(shape)
-
-
-def _load(path: Path, key: str, shape: tuple[int, ...]) -> Floats | None:
-    """Returns the coefficients in a cache file, or None if there are none that can be trusted."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:  # the zip container checks each array
-            coefficients = np.asarray(stored["coefficients"], dtype=np.float64)
-            if str(stored["key"]) == key and coefficients.shape == shape:
-                return coefficients
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        _log.info("cache file %s is damaged (%s), it is made again", path, error)
-    return None
-
-
-def _save(path: Path, key: str, coefficients: Floats) -> None:
-    """Writes a cache file in one step; without a writable folder it warns and goes on in memory."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as stream:
-            temporary = Path(stream.name)
-            np.savez(stream, coefficients=coefficients, key=np.array(key))
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        warnings.warn(
-            f"device tables cannot be kept in {path.parent} ({error.strerror}); each run makes them "
-            "again. Set EQSPICE_CACHE to a folder that can be written.",
-            stacklevel=3,
-        )
