@@ -8,7 +8,7 @@ import math
 import pytest
 
 from eqspice.errors import InputError, ModelError
-from eqspice.pdk import cards, get_kit, sky130
+from eqspice.pdk import cards, get_kit, ideal, sky130
 from eqspice.pdk.expressions import evaluate
 
 UM = 1e-6
@@ -126,7 +126,7 @@ def test_provenance_says_where_the_numbers_come_from() -> None:
 
 def test_kits_are_found_by_name() -> None:
     assert get_kit("sky130") is sky130
-    with pytest.raises(InputError, match=r"kit: 'gf180' is not known\. Choose one of: sky130, ideal"):
+    with pytest.raises(InputError, match=r"kit: 'gf180' is not known\. Choose one of: sky130, ihp_sg13g2"):
         get_kit("gf180")
 
 
@@ -149,7 +149,7 @@ def test_legacy_card_for_ngspice_leaves_the_junctions_to_ngspice() -> None:
 
 
 def test_cards_refuse_what_they_cannot_write() -> None:
-    device = get_kit("ideal").mosfet("n", UM, UM)
+    device = ideal.mosfet("n", UM, UM)
     with pytest.raises(InputError, match="square_law"):
         cards.model_card_text(device, "nm")
     with pytest.raises(InputError, match="ngspice, vacask"):

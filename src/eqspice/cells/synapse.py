@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from eqspice.cells.switch import SwitchDesign
 from eqspice.circuit import GROUND, Capacitor, Instance, Mosfet, Product, Subcircuit
@@ -15,8 +16,22 @@ from eqspice.circuit import GROUND, Capacitor, Instance, Mosfet, Product, Subcir
 PORTS = ("wwl", "wbl", "inp", "inn", "out")
 STORAGE = "mem"
 
-# Makes a FET of the kit from (model, width in m, length in m, multiplier).
-FetFactory = Callable[[str, float, float, float], Mosfet]
+
+class FetFactory(Protocol):
+    """Makes FETs of the design's process."""
+
+    def __call__(
+        self, role: str, width: float | None = None, length: float | None = None, multiplier: float = 1.0
+    ) -> Mosfet:
+        """Returns a FET.
+
+        Args:
+            role: one of `pdk.roles.ROLES`; or a model of the kit, with width and length.
+            width: of the gate, m; None for that with which the kit draws the role.
+            length: of the gate, m; None as for width.
+            multiplier: devices in parallel.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,8 @@ def synapse_cmos(fets: FetFactory, switch: SwitchDesign, capacitance: float, mul
         multiplier: parallel transistors of each kind.
     """
     origin = "cells.synapse_cmos"
-    pfet = fets("pfet_01v8", 1.302e-6, 0.15e-6, multiplier)
-    nfet = fets("nfet_01v8", 0.42e-6, 0.15e-6, multiplier)
+    pfet = fets("pfet", multiplier=multiplier)
+    nfet = fets("nfet", multiplier=multiplier)
     instances = (
         *_storage(switch, capacitance, origin),
         Instance("pfet", pfet, ("out", STORAGE, "inp", "inp"), origin),
@@ -80,7 +95,7 @@ def synapse_read_nfet(
         multiplier: parallel transistors.
     """
     origin = "cells.synapse_read_nfet"
-    nfet = fets("nfet_01v8", 0.42e-6, 0.15e-6, multiplier)
+    nfet = fets("nfet", multiplier=multiplier)
     instances = (
         *_storage(switch, capacitance, origin),
         Instance("read", nfet, ("inp", STORAGE, "out", "out"), origin),

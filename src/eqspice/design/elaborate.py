@@ -8,6 +8,7 @@ from eqspice.cells import loss, neuron, optimizer
 from eqspice.cells.synapse import SYNAPSES, FetFactory
 from eqspice.circuit import GROUND, Circuit, Instance, Mosfet, Subcircuit, VoltageSource
 from eqspice.design.network import Design, column_node, output_node, row_nodes, weight_node
+from eqspice.errors import unknown
 from eqspice.pdk import get_kit
 
 CONTROLS = ("set", "free", "nudged", "nudged_early", "update")
@@ -19,13 +20,23 @@ def fet_factory(design: Design) -> FetFactory:
     kit = get_kit(process.kit)
     made: dict[tuple[str, float, float, float], Mosfet] = {}
 
-    def make(model: str, width: float, length: float, multiplier: float) -> Mosfet:
-        key = (model, width, length, multiplier)
+    def make(
+        role: str, width: float | None = None, length: float | None = None, multiplier: float = 1.0
+    ) -> Mosfet:
+        drawn = kit.ROLES.get(role)
+        if drawn is None and (role not in kit.MODELS or width is None or length is None):
+            raise unknown(
+                "transistor", role, (*kit.ROLES, *(f"{m} with width and length" for m in kit.MODELS))
+            )
+        key = (
+            drawn.model if drawn else role,
+            drawn.width if width is None else width,
+            drawn.length if length is None else length,
+            multiplier,
+        )
         if key not in made:
             made[key] = kit.mosfet(
-                model,
-                width,
-                length,
+                *key[:3],
                 corner=process.corner,
                 temperature=process.temperature,
                 model_set=process.model_set,
@@ -51,8 +62,8 @@ def data(design: Design) -> list[Instance]:
     instances = []
     for row in range(design.widths[0]):
         positive, negative = row_nodes(0, row)
-        instances.append(_driver(f"drive_x{row}_p", positive, f"x_{row}"))
-        instances.append(_driver(f"drive_x{row}_n", negative, f"x_{row}", -1.0))
+        instances.append(_driver(f"drive_x{row}_p", positive, f"x_{row}", design.input_scale))
+        instances.append(_driver(f"drive_x{row}_n", negative, f"x_{row}", -design.input_scale))
     for output in range(design.widths[-1]):
         instances.append(_driver(f"drive_y{output}", f"target_{output}", f"y_{output}"))
     return instances

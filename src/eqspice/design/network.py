@@ -19,8 +19,8 @@ class Process:
         kit: name of the process kit.
         corner: tt, ss, ff, sf or fs.
         temperature: degrees Celsius.
-        model_set: "binned" or "continuous".
-        junctions: "legacy" or "physical".
+        model_set: of the kit, for Sky130 "binned" or "continuous".
+        junctions: of the kit, for Sky130 "legacy" or "physical".
     """
 
     kit: str = "sky130"
@@ -83,6 +83,7 @@ class Design:
         weight_centre, weight_spread: initial storage voltages are centre + spread (u - 1/2) / (1 + layer)
             with u uniform in [0, 1), V.
         logic_high: V.
+        input_scale: voltage of an input row per volt of the task's encoding, V/V.
         switch: logic-controlled switches.
         process: transistors.
         timing: schedule.
@@ -105,6 +106,7 @@ class Design:
     weight_centre: float = 0.0
     weight_spread: float = 1.0
     logic_high: float = 1.95
+    input_scale: float = 1.0
     switch: SwitchDesign = field(default_factory=SwitchDesign)
     process: Process = field(default_factory=Process)
     timing: Timing = field(default_factory=Timing)

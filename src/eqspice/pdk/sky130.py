@@ -23,6 +23,7 @@ from typing import Any
 from eqspice.circuit.devices import ModelCard, Mosfet
 from eqspice.errors import InputError, ModelError, unknown
 from eqspice.pdk.expressions import evaluate
+from eqspice.pdk.roles import Drawn
 
 MODELS = ("nfet_01v8", "pfet_01v8", "nfet_01v8_lvt", "pfet_01v8_lvt", "pfet_01v8_hvt")
 CORNERS = ("tt", "ss", "ff", "sf", "fs")
@@ -30,6 +31,15 @@ MODEL_SETS = ("binned", "continuous")
 JUNCTIONS = ("physical", "legacy")
 TEMPERATURES = (-40.0, 125.0)
 """Range of the library in degrees Celsius."""
+
+SUPPLY = 1.8
+"""Volts between the rails of the core logic."""
+
+ROLES = {
+    "nfet": Drawn("nfet_01v8", 0.42e-6, 0.15e-6),
+    "pfet": Drawn("pfet_01v8", 1.302e-6, 0.15e-6),
+    "nfet_lvt": Drawn("nfet_01v8_lvt", 0.42e-6, 1e-6),
+}
 
 DIFFUSION_LENGTH = 0.29e-6
 """Metres of drain or source diffusion beyond the gate of a contacted device (layout rules)."""

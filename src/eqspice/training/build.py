@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eqspice.design.network import Design
 from eqspice.design.presets import get_preset
+from eqspice.design.retarget import retarget
 from eqspice.engines.native.engine import NativeOptions
 from eqspice.errors import InputError
 from eqspice.training.experiment import Experiment
@@ -41,6 +42,8 @@ def design_of(experiment: Experiment, task: Task) -> Design:
     if learning.update_gain is not None:
         changes["update_gains"] = tuple(learning.update_gain)
     process = {name: value for name, value in experiment.pdk.model_dump().items() if value is not None}
+    if kit := process.pop("kit", None):
+        design = retarget(design, kit)
     if process:
         changes["process"] = replace(design.process, **process)
     return replace(design, **changes) if changes else design

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from eqspice.design.presets import PRESETS
 from eqspice.errors import InputError, unknown
+from eqspice.pdk import get_kit
 from eqspice.training.checks import matrix
 from eqspice.training.dataset import Task, digest
 from eqspice.training.tasks import check_options
@@ -117,6 +118,13 @@ class ProcessChoice(_Section):
     model_set: Literal["binned", "continuous"] | None = None
     junctions: Literal["legacy", "physical"] | None = None
 
+    @field_validator("kit")
+    @classmethod
+    def _kit(cls, kit: str | None) -> str | None:
+        if kit is not None:
+            get_kit(kit)
+        return kit
+
 
 class Learning(_Section):
     """How it learns. What is None is the preset's.
@@ -162,7 +170,7 @@ class Experiment(_Section):
         task: name and options; in Python also a name or a Task.
         network: hidden layers.
         preset: name of the design.
-        pdk: transistors.
+        pdk: transistors; also the name of a kit.
         learning: rates, rows and epochs.
         engine: fidelity and its numbers.
         seed: of every random draw.
@@ -189,6 +197,11 @@ class Experiment(_Section):
         if isinstance(value, Task):
             return TaskChoice(name=value.name, data=value)
         return TaskChoice(name=value) if isinstance(value, str) else value
+
+    @field_validator("pdk", mode="before")
+    @classmethod
+    def _pdk(cls, value: Any) -> Any:
+        return ProcessChoice(kit=value) if isinstance(value, str) else value
 
     @field_validator("preset")
     @classmethod
@@ -357,8 +370,9 @@ def _override(values: dict[str, Any], override: str) -> None:
     keys = [key.strip() for key in place.split(".")]
     if not equals or not all(keys):
         raise InputError(f"--set: {override!r} is not allowed, it must be section.key=value.")
-    if keys == ["task"] or (keys[0] == "task" and isinstance(values.get("task"), str)):
-        values["task"] = {"name": values["task"]} if keys[1:] else text.strip()
+    for section, main in (("task", "name"), ("pdk", "kit")):
+        if keys[0] == section and keys[1:] and isinstance(values.get(section), str):
+            values[section] = {main: values[section]}
     branch = values
     for index, key in enumerate(keys[:-1]):
         inner = branch.setdefault(key, {})
