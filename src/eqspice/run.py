@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from eqspice.analysis.metrics import classify
 from eqspice.engines.base import State
 from eqspice.errors import InputError, StorageError
-from eqspice.training import trainer
+from eqspice.training import gradcheck, trainer
 from eqspice.training.checkpoint import Exist, RunFolder
 from eqspice.training.checks import matrix
 from eqspice.training.experiment import Experiment
+from eqspice.training.gradcheck import GradientCheck
 
 FloatArray = NDArray[np.float64]
 
@@ -117,6 +118,18 @@ class Run:
     def outputs(self, x: ArrayLike) -> FloatArray:
         """Returns the output voltages for inputs in the task's own units, V, shape (N, outputs)."""
         return trainer.evaluate(self._bench, self.state, self._volts(x))
+
+    def check_gradient(self, samples: int = 20, initial: bool = False) -> GradientCheck:
+        """Compares the circuit's update with the true gradient; keeps the figures in the run folder.
+
+        Args:
+            samples: of the training set, evenly spread over it.
+            initial: at the weights before training instead of the newest ones.
+        """
+        state = gradcheck.initial_state(self._bench) if initial else self.state
+        check = gradcheck.check_gradient(self._bench, state, samples)
+        gradcheck.save_check(self.folder, check, initial)
+        return check
 
     def _volts(self, x: ArrayLike) -> FloatArray:
         encoding = self._bench.task.encoding

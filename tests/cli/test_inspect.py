@@ -1,5 +1,7 @@
 """`eqspice tasks`, `presets`, `doctor`, `--help`, `--version`."""
 
+import json
+
 import pytest
 
 
@@ -21,7 +23,7 @@ def test_doctor_finds_the_compact_models(eqspice):
     assert "BSIM4 answers" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "tasks", "presets", "doctor"])
+@pytest.mark.parametrize("command", ["train", "gradcheck", "tasks", "presets", "doctor"])
 def test_help(eqspice_here, command):
     code, said, _ = eqspice_here(command, "--help")
     assert code == 0 and "Usage" in said
@@ -38,3 +40,17 @@ def test_version(eqspice):
 def test_unknown_command(eqspice_here):
     code, _, error = eqspice_here("trian")
     assert code == 2 and "trian" in error
+
+
+def test_gradcheck_of_a_run(eqspice_here, tmp_path):
+    settings = ["--set", "network.hidden=[4]", "--set", "task.options.outputs=2", "--fidelity", "phase"]
+    code = eqspice_here("train", "sine", *settings, "--epochs", 2, "--out", "run", "--quiet")[0]
+    assert code == 0
+    code, said, _ = eqspice_here("gradcheck", "run", "--initial", "--samples", 3, "--json")
+    figures = json.loads(said)
+    assert code == 0 and figures["samples"] == 3
+    assert 0.0 < figures["layers"][0]["cosine"] < 0.95
+    said = eqspice_here("gradcheck", "run", "--samples", 2)[1]
+    assert "layer 1" in said and "cosine of update and descent" in said
+    assert (tmp_path / "run" / "gradcheck.npz").is_file()
+    assert (tmp_path / "run" / "gradcheck_initial.npz").is_file()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from eqspice.cells.switch import SwitchDesign
-from eqspice.circuit import GROUND, Capacitor, Instance, Mosfet, Product, Subcircuit
+from eqspice.circuit import GROUND, Capacitor, Instance, Mosfet, Product, Resistor, Subcircuit
 
+UNUSED = 1e12  # ohm, to ground from a rail that a cell does not need
 PORTS = ("wwl", "wbl", "inp", "inn", "out")
 STORAGE = "mem"
 
@@ -99,6 +100,7 @@ def synapse_read_nfet(
     instances = (
         *_storage(switch, capacitance, origin),
         Instance("read", nfet, ("inp", STORAGE, "out", "out"), origin),
+        Instance("unused", Resistor(UNUSED), ("inn", GROUND), origin),
     )
     return Subcircuit(
         "synapse_read_nfet", PORTS, instances, (("capacitance", capacitance), ("multiplier", multiplier))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import inspect, train
+from eqspice.cli import gradient, inspect, train
 from eqspice.errors import EqspiceError
 
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=examples(*train.EXAMPLES))(train.train)
+app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
 app.command()(inspect.tasks)
 app.command()(inspect.presets)
 app.command()(inspect.doctor)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from eqspice.circuit import Circuit, Stimulus
 from eqspice.engines.base import Save, Solution, State, Statistics, Status
@@ -15,6 +16,7 @@ from eqspice.engines.native import newton as nt
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
 from eqspice.engines.native.compile import Compiled, compile_circuit
+from eqspice.engines.native.devices import diode
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.waveforms import Waveforms
 
@@ -190,23 +192,45 @@ class NativeSession:
         advice = Status.SINGULAR if status == nt.SINGULAR else Status.NEWTON_FAILED
         raise ConvergenceError(f"operating point: node {node} did not converge: {advice.value}.")
 
-    def matrices(self, state: State) -> tuple[FloatArray, FloatArray]:
-        """Returns the dense conductance and capacitance matrices (G, C) at a state's voltages.
+    @property
+    def unknown_names(self) -> tuple[str, ...]:
+        """Unknown nodes in elimination order: rows and columns of `matrices`."""
+        first = self.compiled.program.first_unknown
+        return tuple(self._names[first + row] for row in range(self.unknowns))
 
-        Rows and columns are the unknown nodes in elimination order, siemens and farads, shape (n, n).
+    def matrices(self, state: State) -> tuple[csr_array, csr_array]:
+        """Returns the conductance and capacitance matrices (G, C) at a state's voltages.
+
+        Rows and columns are those of `unknown_names`, siemens and farads, shape (n, n), sparse.
         """
+        program, work = self.compiled.program, self._evaluated(state)
+        found = []
+        for alpha in (0.0, 1.0):
+            nt.assemble(program, work, alpha, 0.0)
+            found.append(self._matrix(work.values))
+        return found[0], found[1] - found[0]
+
+    def junctions(self, state: State) -> csr_array:
+        """Returns the part of G that diodes and soft limiters make, S, shape (n, n), sparse."""
+        program, work = self.compiled.program, self._evaluated(state)
+        work.values[:] = 0.0
+        diode.assemble_two_terminal(program.diodes.positions, work.values, work.diode)
+        diode.assemble_two_terminal(program.limiters.positions, work.values, work.limiter)
+        return self._matrix(work.values)
+
+    def _evaluated(self, state: State) -> pg.Work:
         program = self.compiled.program
         work = pg.new_work(program)
         work.voltage[self.compiled.places] = state.voltages
-        nt.evaluate(program, work, self.options.bypass)
-        dense = []
-        for alpha in (0.0, 1.0):
-            nt.assemble(program, work, alpha, 0.0)
-            matrix = np.zeros((program.unknowns, program.unknowns))
-            rows = np.repeat(np.arange(program.unknowns), np.diff(program.start))
-            matrix[rows, program.column] = work.values[:-1]
-            dense.append(matrix)
-        return dense[0], dense[1] - dense[0]
+        limited = 1
+        while limited:  # a junction far above its knee gets there in several evaluations
+            _, limited = nt.evaluate(program, work, self.options.bypass)
+        return work
+
+    def _matrix(self, values: FloatArray) -> csr_array:
+        program = self.compiled.program
+        shape = (program.unknowns, program.unknowns)
+        return csr_array((values[:-1].copy(), program.column, program.start), shape=shape)
 
     def _signals(self, stimulus: Stimulus) -> tuple[FloatArray, FloatArray]:
         missing = [name for name in self.compiled.signals if name not in stimulus.names]
