@@ -15,6 +15,18 @@ class CircuitError(EqspiceError, ValueError):
     """A circuit is not well formed. Names the instance (hierarchical name) at fault."""
 
 
+class NetlistError(InputError):
+    """A text is not a netlist that eqspice reads. Names file, line, column and what was expected.
+
+    Attributes:
+        file, line, column: the place; lines and columns count from 1.
+    """
+
+    def __init__(self, message: str, file: str, line: int, column: int) -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}")
+        self.file, self.line, self.column = file, line, column
+
+
 class ModelError(EqspiceError, RuntimeError):
     """A device model could not be built or evaluated."""
 

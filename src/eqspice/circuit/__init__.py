@@ -2,6 +2,8 @@
 
 from eqspice.circuit.circuit import GROUND, Circuit, FlatDevice, Instance, Subcircuit, check
 from eqspice.circuit.devices import (
+    BehaviouralCurrentSource,
+    BehaviouralVoltageSource,
     BidirectionalAmplifier,
     Capacitor,
     CurrentSource,
@@ -17,10 +19,13 @@ from eqspice.circuit.devices import (
     VoltageControlledVoltageSource,
     VoltageSource,
 )
+from eqspice.circuit.formula import Formula
 from eqspice.circuit.stimulus import Stimulus
 
 __all__ = [
     "GROUND",
+    "BehaviouralCurrentSource",
+    "BehaviouralVoltageSource",
     "BidirectionalAmplifier",
     "Capacitor",
     "Circuit",
@@ -28,6 +33,7 @@ __all__ = [
     "Device",
     "Diode",
     "FlatDevice",
+    "Formula",
     "Instance",
     "ModelCard",
     "Mosfet",

@@ -215,6 +215,7 @@ def check(circuit: Circuit) -> None:
 _DRIVING: dict[str, tuple[str, ...]] = {
     "voltage_source": ("p", "n"),
     "vcvs": ("p", "n"),
+    "behavioural_voltage": ("p", "n"),
     "product": ("p",),
     "bidirectional_amplifier": ("outp", "outn"),
 }
@@ -232,6 +233,8 @@ _CONDUCTING: dict[str, tuple[tuple[str, ...], ...]] = {
     "current_source": (),
     "vccs": (),
     "vcvs": (("p", "n"),),
+    "behavioural_current": (),
+    "behavioural_voltage": (("p", "n"),),
     "product": (("p", GROUND),),
     "bidirectional_amplifier": (("outp", GROUND), ("outn", GROUND)),
 }

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from eqspice.circuit.formula import Formula
 from eqspice.errors import CircuitError
 
 
@@ -223,6 +224,42 @@ class SoftLimiter(Device):
         self._positive("softness", "on_resistance")
         if not self.high > self.low:
             raise CircuitError(f"soft_limiter: high {self.high:g} must be above low {self.low:g}.")
+
+
+@dataclass(frozen=True)
+class BehaviouralCurrentSource(Device):
+    """I(p) = formula(V(c0), V(c1), ...), and -I(p) at n. Unit of the formula: A."""
+
+    formula: Formula
+    kind: ClassVar[str] = "behavioural_current"
+    ideal: ClassVar[bool] = True
+
+    @property
+    def terminals(self) -> tuple[str, ...]:  # type: ignore[override]
+        """One sensing terminal per voltage of the formula."""
+        return ("p", "n", *(f"c{k}" for k in range(self.formula.variables)))
+
+
+@dataclass(frozen=True)
+class BehaviouralVoltageSource(Device):
+    """V(p) - V(n) = formula(V(c0), V(c1), ...) behind output_resistance. Unit of the formula: V.
+
+    I(p) = (V(p) - V(n) - formula(V(c0), V(c1), ...)) / output_resistance.
+    """
+
+    formula: Formula
+    output_resistance: float = 1.0
+    kind: ClassVar[str] = "behavioural_voltage"
+    ideal: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._positive("output_resistance")
+
+    @property
+    def terminals(self) -> tuple[str, ...]:  # type: ignore[override]
+        """One sensing terminal per voltage of the formula."""
+        return ("p", "n", *(f"c{k}" for k in range(self.formula.variables)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from eqspice.circuit import (
     GROUND,
+    BehaviouralCurrentSource,
+    BehaviouralVoltageSource,
     BidirectionalAmplifier,
     Capacitor,
     Circuit,
@@ -28,6 +30,7 @@ from eqspice.circuit import (
 )
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import sparse
+from eqspice.engines.native.devices.behavioural import behavioural_group
 from eqspice.errors import InputError
 from eqspice.pdk.ideal import parameter_row
 from eqspice.pdk.osdi import CompactModel, compact_model
@@ -78,6 +81,8 @@ def linear_stamps(flat: FlatDevice) -> tuple[list[Stamp], list[Stamp]]:
         case VoltageControlledVoltageSource(gain=k, output_resistance=r):
             own = _branch(nodes[0], nodes[1], 1.0 / r)
             return own + _transfer(nodes[0], nodes[1], nodes[2], nodes[3], -k / r), []
+        case BehaviouralVoltageSource(output_resistance=r):
+            return _branch(nodes[0], nodes[1], 1.0 / r), []
         case Product(output_resistance=r):
             return [(nodes[0], nodes[0], 1.0 / r), (nodes[0], nodes[1], -1.0 / r)], []
         case BidirectionalAmplifier(gain=k, back_gain=b, output_resistance=r):
@@ -117,6 +122,8 @@ def pairs(device: object, table: bool) -> tuple[tuple[int, int], ...]:
     """Returns the terminal pairs that a device stamps into the matrix."""
     if isinstance(device, Mosfet):
         return _TABLE_PAIRS if table or device.card.level == "square_law" else _FULL_PAIRS
+    if isinstance(device, BehaviouralCurrentSource | BehaviouralVoltageSource):
+        return tuple((row, 2 + k) for k in range(device.formula.variables) for row in (0, 1))
     return _PAIRS.get(type(device), ())
 
 
@@ -410,6 +417,9 @@ def compile_circuit(circuit: Circuit) -> Compiled:
         diodes=diodes,
         limiters=limiters,
         products=_products(layout, of(Product)),
+        behavioural=behavioural_group(
+            of(BehaviouralCurrentSource) + of(BehaviouralVoltageSource), layout.places, layout.positions
+        ),
         table_fets=_table_fets(layout, of("table")),
         compact_fets=compact,
         square_fets=_square_fets(layout, of("square")),

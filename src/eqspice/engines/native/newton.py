@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from eqspice.engines.native.devices import diode, linear, mosfet, product, switch
+from eqspice.engines.native.devices import behavioural, diode, linear, mosfet, product, switch
 from eqspice.engines.native.sparse import factorise, solve
 from eqspice.jit import kernel
 
@@ -37,6 +37,7 @@ def evaluate(program, work, bypass):  # type: ignore[no-untyped-def]
     changed |= new
     changed |= diode.evaluate_limiters(program.limiters, voltage, current, work.limiter, bypass)
     changed |= product.evaluate_products(program.products, voltage, current, work.product, bypass)
+    changed |= behavioural.evaluate_behavioural(program.behavioural, voltage, current, work.behavioural)
     count = mosfet.evaluate_table_fets(program.table_fets, voltage, current, charge, work.table_fet, bypass)
     count += mosfet.evaluate_compact_fets(
         program.compact_fets, voltage, current, charge, work.compact_fet, bypass
@@ -64,6 +65,7 @@ def assemble(program, work, alpha, gmin):  # type: ignore[no-untyped-def]
     diode.assemble_two_terminal(program.diodes.positions, values, work.diode)
     diode.assemble_two_terminal(program.limiters.positions, values, work.limiter)
     product.assemble_products(program.products, values, work.product)
+    behavioural.assemble_behavioural(program.behavioural, values, work.behavioural)
     mosfet.assemble_three_terminal(program.table_fets.positions, values, work.table_fet, alpha)
     mosfet.assemble_three_terminal(program.square_fets.positions, values, work.square_fet, alpha)
     mosfet.assemble_four_terminal(program.compact_fets.positions, values, work.compact_fet, alpha)

@@ -85,6 +85,21 @@ class Products(NamedTuple):
     offset: FloatArray
 
 
+class Behavioural(NamedTuple):
+    """Sources that compute a formula. nodes: p, n, then sensed nodes, spare ones are ground.
+
+    sensed: how many; scale: of the formula in I(p); start: first step of each formula, shape (N + 1,).
+    """
+
+    nodes: IndexArray
+    positions: IndexArray
+    sensed: IntArray
+    scale: FloatArray
+    start: IntArray
+    operation: IntArray
+    operand: FloatArray
+
+
 class TableFets(NamedTuple):
     """FETs with bulk tied to source. nodes: d, g, s; table: index into the tables."""
 
@@ -146,6 +161,7 @@ class Program(NamedTuple):
     diodes: Diodes
     limiters: Limiters
     products: Products
+    behavioural: Behavioural
     table_fets: TableFets
     compact_fets: CompactFets
     square_fets: SquareLawFets
@@ -174,6 +190,7 @@ class Work(NamedTuple):
     diode: FloatArray
     limiter: FloatArray
     product: FloatArray
+    behavioural: FloatArray
     table_fet: FloatArray
     compact_fet: FloatArray
     square_fet: FloatArray
@@ -209,6 +226,7 @@ def new_work(program: Program) -> Work:
         diode=cache(program.diodes.nodes, 3),
         limiter=cache(program.limiters.nodes, 3),
         product=cache(program.products.nodes, 2),
+        behavioural=cache(program.behavioural.nodes, 2 * program.behavioural.nodes.shape[1] - 2),
         table_fet=cache(program.table_fets.nodes, 11),
         compact_fet=cache(program.compact_fets.nodes, 4 + 4 + 4 + 16 + 16),
         square_fet=cache(program.square_fets.nodes, 11),

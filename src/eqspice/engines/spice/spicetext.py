@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from eqspice.circuit import (
+    BehaviouralCurrentSource,
+    BehaviouralVoltageSource,
     BidirectionalAmplifier,
     Capacitor,
     CurrentSource,
@@ -22,14 +24,14 @@ from eqspice.circuit import (
     VoltageControlledVoltageSource,
     VoltageSource,
 )
-from eqspice.engines.spice import dialects
+from eqspice.engines.spice import behavioural, dialects
 from eqspice.engines.spice.dialects import Deck, number
 from eqspice.pdk.ideal import parameter_row
 
 LEVELS = ("bsim4", "square_law")
 KINDS = (
     "resistor", "capacitor", "diode", "switch", "voltage_source", "current_source", "vccs", "vcvs",
-    "product", "bidirectional_amplifier", "soft_limiter", "mosfet",
+    "product", "bidirectional_amplifier", "soft_limiter", "mosfet", *behavioural.KINDS,
 )  # fmt: skip
 
 FUNCTIONS = (
@@ -184,4 +186,6 @@ _LINES: Mapping[type[Device], Callable[[Device, str, list[str]], list[str]]] = {
     Product: _product,
     BidirectionalAmplifier: _amplifier,
     Mosfet: _square_law,
+    BehaviouralCurrentSource: behavioural.behavioural,
+    BehaviouralVoltageSource: behavioural.behavioural,
 }

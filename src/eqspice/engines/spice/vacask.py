@@ -34,7 +34,7 @@ from eqspice.circuit import (
     VoltageSource,
 )
 from eqspice.engines.base import Save, Solution, State, Statistics
-from eqspice.engines.spice import dialects, process
+from eqspice.engines.spice import behavioural, dialects, process
 from eqspice.engines.spice.dialects import Deck, number
 from eqspice.engines.spice.rawfile import read_raw
 from eqspice.engines.spice.results import Results, solution
@@ -44,12 +44,13 @@ from eqspice.pdk.cards import instance_text, model_card_text
 MAIN = "deck.sim"
 SOURCES = "sources.inc"
 MODELS = "models.spice"
+FORMULAS = "formulas.spice"
 DEVICES = "eqspice_devices.va"
 LEVELS = ("bsim4",)
 METHODS = ("trap", "gear2", "euler")
 KINDS = (
     "resistor", "capacitor", "diode", "switch", "voltage_source", "current_source", "vccs", "vcvs",
-    "product", "bidirectional_amplifier", "soft_limiter", "mosfet",
+    "product", "bidirectional_amplifier", "soft_limiter", "mosfet", *behavioural.KINDS,
 )  # fmt: skip
 
 
@@ -122,6 +123,9 @@ class VacaskWriter:
         if deck.models:
             cards = [model_card_text(mosfet, name, "vacask") for mosfet, name in deck.models.items()]
             files[MODELS] = "* transistor models of the circuit, resolved\n" + "".join(cards)
+        formulas = _formulas(deck)
+        if formulas:
+            files[FORMULAS] = "\n".join(["* behavioural sources", *formulas]) + "\n"
         if devices == DEVICES:
             files[DEVICES] = device_source()
         return files
@@ -132,7 +136,8 @@ class VacaskWriter:
         if deck.models:
             lines += ['load "spice/bsim4v8.osdi"', f'include "{MODELS}" lang=ngspice']
         lines += [f"model {name} {of}" for name, of in _MODELS]
-        lines += [f'include "{SOURCES}"', ""]
+        lines += [f'include "{SOURCES}"']
+        lines += [f'include "{FORMULAS}" lang=ngspice', ""] if _formulas(deck) else [""]
         for flat in deck.circuit.devices:
             text = _instance(flat.device, deck)
             if text is not None:
@@ -229,6 +234,15 @@ def _instance(device: Device, deck: Deck) -> str | None:
         case Mosfet():
             return f"m_{deck.models[dialects.model_key(device)]} {instance_text(device, 'vacask')}"
     return None
+
+
+def _formulas(deck: Deck) -> list[str]:
+    """Returns the lines of the behavioural sources, which VACASK compiles to Verilog-A by itself."""
+    lines: list[str] = []
+    for flat in deck.circuit.devices:
+        if behavioural.is_behavioural(flat.device):
+            lines += behavioural.behavioural(flat.device, deck.instances[flat.name], deck.at(flat))
+    return lines
 
 
 def device_source() -> str:
