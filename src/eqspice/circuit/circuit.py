@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from eqspice.circuit.devices import Device, ModelCard
@@ -14,8 +14,8 @@ from eqspice.errors import CircuitError
 
 GROUND = "0"
 SEPARATOR = "."
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_NODE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.]*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NODE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Instance:
     """One use of a device or of a subcircuit.
 
     Attributes:
-        name: unique among its siblings, letters, digits and underscores.
+        name: unique among its siblings, letters, digits and underscores, not a digit first.
         of: a device with its parameters, or a subcircuit.
         nodes: node names, in the order of the device's terminals or the subcircuit's ports.
         origin: where it came from, for error messages ("netlist.sp:12", "cells.synapse").
@@ -35,18 +35,28 @@ class Instance:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not (isinstance(self.name, str) and _NAME.fullmatch(self.name)):
             raise CircuitError(f"instance {self.name!r}: a name is letters, digits and underscores.")
+        where = f"instance {self.name}" + (f" ({self.origin})" if self.origin else "")
+        if not isinstance(self.of, Device | Subcircuit):
+            raise CircuitError(f"{where}: it is of {self.of!r}, a device or a subcircuit is needed.")
+        if not isinstance(self.nodes, tuple):
+            raise CircuitError(f"{where}: nodes are {self.nodes!r}, a tuple of names is needed.")
+        for node in self.nodes:
+            if not (isinstance(node, str) and _NODE.fullmatch(node)):
+                raise CircuitError(f"{where}: {node!r} is not a node name.")
         ports = self.of.ports if isinstance(self.of, Subcircuit) else self.of.terminals
         if len(ports) != len(self.nodes):
             what = self.of.name if isinstance(self.of, Subcircuit) else self.of.kind
             raise CircuitError(
-                f"instance {self.name}: {what} has {len(ports)} terminals ({', '.join(ports)}), "
+                f"{where}: {what} has {len(ports)} terminals ({', '.join(ports)}), "
                 f"{len(self.nodes)} nodes were given ({', '.join(self.nodes)})."
             )
-        for node in self.nodes:
-            if not _NODE.match(node):
-                raise CircuitError(f"instance {self.name}: {node!r} is not a node name.")
+        if isinstance(self.of, Device):
+            try:
+                self.of.check()
+            except CircuitError as error:
+                raise CircuitError(f"{where}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -102,12 +112,10 @@ class Circuit:
     name: str
     instances: tuple[Instance, ...]
     storage_nodes: tuple[str, ...] = ()
-    _checked: bool = field(default=True, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_unique(self.instances, f"circuit {self.name}")
-        if self._checked:
-            check(self)
+        check(self)
 
     @cached_property
     def devices(self) -> tuple[FlatDevice, ...]:

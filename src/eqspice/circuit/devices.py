@@ -7,26 +7,53 @@ A node voltage is V(name); currents are positive into the device at the named te
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import ClassVar
 
 from eqspice.circuit.formula import Formula
 from eqspice.errors import CircuitError
 
 
+def _as_floats(pairs: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    return tuple((name, float(value)) for name, value in pairs)
+
+
 @dataclass(frozen=True)
 class Device:
-    """Base of all device kinds. A kind adds its parameters as fields."""
+    """Base of all device kinds. A kind adds its parameters as fields.
+
+    Numbers of any type become floats, so that equal devices are equal and hash alike. What a parameter
+    may be is looked at by `check` when the device becomes an instance, whose name the error then has.
+    """
 
     terminals: ClassVar[tuple[str, ...]] = ()
     kind: ClassVar[str] = "device"
     ideal: ClassVar[bool] = False
+    may_be_infinite: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise CircuitError(f"{self.kind}: {field.name} is {value}, it must be finite.")
+        for name in self._numbers():
+            value = getattr(self, name)
+            if isinstance(value, Real) and not isinstance(value, bool):
+                object.__setattr__(self, name, float(value))
+
+    def check(self) -> None:
+        """Checks the parameters. A kind with limits of its own adds them.
+
+        Raises:
+            CircuitError: names the parameter, its value and what is needed.
+        """
+        for name in self._numbers():
+            value = getattr(self, name)
+            if not isinstance(value, float):
+                raise CircuitError(f"{self.kind}: {name} is {value!r}, it must be a number.")
+            if not math.isfinite(value) and name not in self.may_be_infinite:
+                raise CircuitError(f"{self.kind}: {name} is {value}, it must be finite.")
+
+    def _numbers(self) -> Iterator[str]:
+        return (field.name for field in fields(self) if field.type == "float")
 
     def _positive(self, *names: str) -> None:
         for name in names:
@@ -43,8 +70,9 @@ class Resistor(Device):
     terminals: ClassVar[tuple[str, ...]] = ("p", "n")
     kind: ClassVar[str] = "resistor"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("resistance")
 
 
@@ -56,8 +84,9 @@ class Capacitor(Device):
     terminals: ClassVar[tuple[str, ...]] = ("p", "n")
     kind: ClassVar[str] = "capacitor"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("capacitance")
 
 
@@ -75,8 +104,9 @@ class Diode(Device):
     terminals: ClassVar[tuple[str, ...]] = ("p", "n")
     kind: ClassVar[str] = "diode"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("saturation_current", "emission")
 
     @property
@@ -102,12 +132,12 @@ class Switch(Device):
     terminals: ClassVar[tuple[str, ...]] = ("p", "n", "cp", "cn")
     kind: ClassVar[str] = "switch"
     ideal: ClassVar[bool] = True
+    may_be_infinite: ClassVar[tuple[str, ...]] = ("off_resistance",)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("on_resistance", "off_resistance")
-        for name in ("on_resistance", "v_on", "v_off"):
-            if not math.isfinite(getattr(self, name)):
-                raise CircuitError(f"switch: {name} is {getattr(self, name)}, it must be finite.")
         if self.v_on == self.v_off:
             raise CircuitError(f"switch: v_on and v_off are both {self.v_on:g}, they must differ.")
 
@@ -157,8 +187,9 @@ class VoltageControlledVoltageSource(Device):
     kind: ClassVar[str] = "vcvs"
     ideal: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("output_resistance")
 
 
@@ -178,8 +209,9 @@ class Product(Device):
     kind: ClassVar[str] = "product"
     ideal: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("output_resistance")
 
 
@@ -199,8 +231,9 @@ class BidirectionalAmplifier(Device):
     kind: ClassVar[str] = "bidirectional_amplifier"
     ideal: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("output_resistance")
 
 
@@ -219,8 +252,9 @@ class SoftLimiter(Device):
     kind: ClassVar[str] = "soft_limiter"
     ideal: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("softness", "on_resistance")
         if not self.high > self.low:
             raise CircuitError(f"soft_limiter: high {self.high:g} must be above low {self.low:g}.")
@@ -276,6 +310,9 @@ class ModelCard:
     parameters: tuple[tuple[str, float], ...]
     provenance: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", _as_floats(self.parameters))
+
 
 @dataclass(frozen=True)
 class Mosfet(Device):
@@ -294,9 +331,17 @@ class Mosfet(Device):
     terminals: ClassVar[tuple[str, ...]] = ("d", "g", "s", "b")
     kind: ClassVar[str] = "mosfet"
 
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
+        self._positive("width", "length", "multiplier")
+        for name, value in self.card.parameters + self.instance:
+            if not math.isfinite(value):
+                raise CircuitError(f"mosfet: {name} of model {self.card.name} is {value}, it must be finite.")
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._positive("width", "length", "multiplier")
+        object.__setattr__(self, "instance", _as_floats(self.instance))
 
     @property
     def ideal(self) -> bool:  # type: ignore[override]

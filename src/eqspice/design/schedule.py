@@ -161,8 +161,12 @@ def check_weights(design: Design, weights: list[FloatArray]) -> None:
 
 
 def settle(design: Design) -> int:
-    """Returns the steps after a period's end at which all signals are at rest: chunks meet there."""
-    return design.timing.offset + design.timing.edge
+    """Returns the steps after a period's end at which chunks meet: the last moment of rest.
+
+    It is the breakpoint at which the next presentation's data rise, so that a run cut there takes the
+    same time points as one that is not. Columns have had the rest to relax in.
+    """
+    return design.timing.width - design.timing.offset
 
 
 def set_period(design: Design) -> float:

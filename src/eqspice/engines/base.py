@@ -27,6 +27,9 @@ class Status(Enum):
     )
     SINGULAR = "a pivot is zero: the named node has no conducting path at this time; give it one"
     NOT_FINITE = "a voltage or current is not finite; look at the named device's parameters"
+    ERROR_LIMIT = (
+        "the local error stays above lte even at min_step; relax lte, or slow what moves the named node"
+    )
     STEP_LIMIT = "more time steps than max_steps were needed; raise max_steps or relax lte"
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,51 +15,13 @@ from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
 from eqspice.engines.native.compile import Compiled, compile_circuit
 from eqspice.engines.native.devices import diode
+from eqspice.engines.native.options import NativeOptions
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
-Fidelity = Literal["transient", "phase"]
 
-
-@dataclass(frozen=True)
-class NativeOptions:
-    """Numbers that set accuracy and cost.
-
-    Attributes:
-        fidelity: "transient" controls the step by the error of the storage nodes; "phase" takes
-            backward Euler steps at the breakpoints only (the quasi-static limit).
-        lte: allowed local error per step on a storage node, V (transient).
-        points_per_plateau: time points in a segment where every signal is constant, both ends
-            counted, at least 2 (phase).
-        max_step: longest step, s (transient); 0 for no limit.
-        exact_step: if positive, steps of this length without error control, s (transient).
-        bypass: a device is linearised while its voltages stay within this, V.
-        max_change: most that a node may move in one Newton iteration, V.
-        newton_limit: iterations before the step is cut.
-        min_step: shortest step, s.
-        max_steps: time steps per run.
-    """
-
-    fidelity: Fidelity = "transient"
-    lte: float = 1e-3
-    points_per_plateau: int = 2
-    max_step: float = 0.0
-    exact_step: float = 0.0
-    bypass: float = 1e-4
-    max_change: float = 2.0
-    newton_limit: int = 30
-    min_step: float = 1e-15
-    max_steps: int = 100_000_000
-
-    def __post_init__(self) -> None:
-        if self.fidelity not in ("transient", "phase"):
-            raise InputError(f"fidelity: {self.fidelity!r} is not known. Choose one of: transient, phase.")
-        for name in ("lte", "max_change", "min_step", "bypass"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
-        if self.points_per_plateau < 2:
-            raise InputError(f"points_per_plateau: {self.points_per_plateau} is not allowed, at least 2.")
+__all__ = ["NativeEngine", "NativeOptions", "NativeSession"]
 
 
 class NativeEngine:
@@ -118,11 +78,14 @@ class NativeSession:
 
         Args:
             stimulus: all signals that the circuit names (further ones are ignored).
-            state: where to start; None: all nodes at zero.
+            state: where to start; None: all nodes at zero. Its time is not looked at.
             save: nodes and times to record; None: every node at every time step.
 
         Returns:
             the solution; its status says whether it converged.
+
+        Raises:
+            InputError: a signal is missing, or the state or the save does not fit the circuit.
         """
         program = self.compiled.program
         times, values = self._signals(stimulus)
@@ -133,7 +96,7 @@ class NativeSession:
         # The run's own clock starts at zero: time differences stay exact however late it is.
         origin = times[0]
         times = times - origin
-        record = np.zeros(0) if save.times is None else np.asarray(save.times, float) - origin
+        record = _record_times(save, origin, times[-1])
         track = self._track(work, times, values, start)
         marks = self._marks(times, values)
         control = self._control()
@@ -143,7 +106,7 @@ class NativeSession:
         code, newton_status, kept_times, kept_values = outcome
         waveforms = Waveforms(kept_times + origin, tuple(save.nodes), kept_values)
         end = State(
-            float(track.clock[0] + origin),
+            float(track.clock[stepper.NOW] + origin),
             track.before_1[self.compiled.places],
             track.charge_1[self.compiled.places],
         )
@@ -178,7 +141,7 @@ class NativeSession:
         work = pg.new_work(program)
         row = np.array([[given[name] for name in self.compiled.signals]] * 2).reshape(2, -1)
         if guess is not None:
-            work.voltage[self.compiled.places] = guess.voltages
+            self._put(work, guess)
         stepper.set_inputs(program, work, np.array([0.0, 1.0]), row, 0, 0.0)
         for gmin in [0.0, *(10.0**-k for k in range(3, 16)), 0.0]:
             status = nt.newton(
@@ -188,9 +151,7 @@ class NativeSession:
                 return State(0.0, work.voltage[self.compiled.places])
             if status == nt.NOT_FINITE:
                 work.voltage[program.first_unknown :] = 0.0
-        node = self._names.get(int(work.counters[nt.WORST]), "?")
-        advice = Status.SINGULAR if status == nt.SINGULAR else Status.NEWTON_FAILED
-        raise ConvergenceError(f"operating point: node {node} did not converge: {advice.value}.")
+        raise ConvergenceError(f"operating point: {self._where(work)}: {_OF_NEWTON[status].value}.")
 
     @property
     def unknown_names(self) -> tuple[str, ...]:
@@ -221,7 +182,7 @@ class NativeSession:
     def _evaluated(self, state: State) -> pg.Work:
         program = self.compiled.program
         work = pg.new_work(program)
-        work.voltage[self.compiled.places] = state.voltages
+        self._put(work, state)
         limited = 1
         while limited:  # a junction far above its knee gets there in several evaluations
             _, limited = nt.evaluate(program, work, self.options.bypass)
@@ -259,14 +220,32 @@ class NativeSession:
             max_steps=o.max_steps,
         )
 
+    def _put(self, work: pg.Work, state: State) -> None:
+        """Sets the voltages of a state.
+
+        Raises:
+            InputError: a shape that is not the circuit's, or a number that is not finite.
+        """
+        for name in ("voltages", "charges"):
+            values = getattr(state, name)
+            if values is None and name == "charges":
+                continue
+            if np.shape(values) != (len(self.node_names),):
+                raise InputError(
+                    f"state: {name} has shape {np.shape(values)}, ({len(self.node_names)},) is needed."
+                )
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if len(wrong):
+                raise InputError(
+                    f"state: {name} of node {self.node_names[wrong[0]]} is {values[wrong[0]]}, "
+                    "it must be finite."
+                )
+        work.voltage[self.compiled.places] = state.voltages
+
     def _track(self, work: pg.Work, times: FloatArray, values: FloatArray, start: State) -> stepper.Track:
         program = self.compiled.program
         size = program.first_unknown + program.unknowns
-        if start.voltages.shape != (len(self.node_names),):
-            raise InputError(
-                f"state: voltages has shape {start.voltages.shape}, ({len(self.node_names)},) is needed."
-            )
-        work.voltage[self.compiled.places] = start.voltages
+        self._put(work, start)
         stepper.set_inputs(program, work, times, values, 0, 0.0)
         if start.charges is None:
             nt.evaluate(program, work, self.options.bypass)
@@ -275,15 +254,17 @@ class NativeSession:
         arrays = [np.zeros(size) for _ in range(7)]
         kept = stepper.REMEMBERED if self.options.fidelity == "phase" else 0
         arrays += [np.zeros((kept, size)), np.zeros((kept, program.first_unknown))]
-        track = stepper.Track(np.zeros(5), np.zeros(9, np.int64), *arrays)
+        track = stepper.Track(np.zeros(4), np.zeros(8, np.int64), *arrays)
         track.before_1[:] = work.voltage
         track.charge_1[:] = work.charge
         return track
 
     def _marks(self, times: FloatArray, values: FloatArray) -> FloatArray:
-        """Breakpoints, the moments when a switch starts or ends to change, and points on plateaus."""
+        """Breakpoints, and between them: when switches start or end to change, or given points."""
         if self.options.fidelity == "phase":
-            return self._with_plateau_points(times, values)
+            steps = self.options.points_per_plateau - 1
+            inner = np.diff(times)[:, None] * (np.arange(1, steps) / steps)
+            return np.sort(np.concatenate([times, (times[:-1, None] + inner).ravel()]))
         program = self.compiled.program
         inputs = np.zeros((len(times), program.first_unknown))
         inputs[:, 1:] = program.input_dc
@@ -303,15 +284,6 @@ class NativeSession:
         keep[-1] = True
         return np.asarray(marks[keep])
 
-    def _with_plateau_points(self, times: FloatArray, values: FloatArray) -> FloatArray:
-        extra = self.options.points_per_plateau - 2
-        if extra == 0:
-            return times
-        flat = np.flatnonzero(np.all(values[1:] == values[:-1], axis=1))
-        inner = np.arange(1, extra + 1) / (extra + 1)
-        points = times[flat][:, None] + np.diff(times)[flat][:, None] * inner
-        return np.unique(np.concatenate([times, points.ravel()]))
-
     def _loop(
         self,
         work: pg.Work,
@@ -328,13 +300,11 @@ class NativeSession:
         kept_times: list[FloatArray] = []
         kept_values: list[FloatArray] = []
         if len(record) == 0:
-            times_out[0] = 0.0
             values_out[0] = work.voltage[probes]
-            track.place[4] = 1
-        while record.size and track.place[3] < len(record) and record[track.place[3]] <= 0.0:
-            values_out[track.place[3]] = work.voltage[probes]
-            times_out[track.place[3]] = record[track.place[3]]
-            track.place[3] += 1
+            track.place[stepper.KEPT] = 1
+        at_start = int(np.searchsorted(record, 0.0, side="right"))
+        values_out[:at_start] = work.voltage[probes]
+        track.place[stepper.NEXT_RECORD] = at_start
         stepper._pass_mark(work, track, marks, control)
         while True:
             code, status = stepper.run(
@@ -342,14 +312,14 @@ class NativeSession:
                 probes, record, times_out, values_out,
             )  # fmt: skip
             if len(record) == 0:
-                filled = int(track.place[4])
+                filled = int(track.place[stepper.KEPT])
                 kept_times.append(times_out[:filled].copy())
                 kept_values.append(values_out[:filled].copy())
-                track.place[4] = track.place[7] = 0
+                track.place[stepper.KEPT] = track.place[stepper.KEPT_AT_MARK] = 0
             if code != stepper.RECORD_FULL:
                 break
         if len(record):
-            filled = int(track.place[3])
+            filled = int(track.place[stepper.NEXT_RECORD])
             return code, status, times_out[:filled], values_out[:filled]
         return code, status, np.concatenate(kept_times), np.concatenate(kept_values)
 
@@ -358,21 +328,46 @@ class NativeSession:
     ) -> tuple[Status, str]:
         if code == stepper.DONE:
             return Status.SUCCESS, ""
-        if code == stepper.STEP_LIMIT:
-            kind = Status.STEP_LIMIT
-        else:
-            kind = {
-                nt.NOT_CONVERGED: Status.NEWTON_FAILED,
-                nt.SINGULAR: Status.SINGULAR,
-                nt.NOT_FINITE: Status.NOT_FINITE,
-            }[status]
-        node = self._names.get(int(work.counters[nt.WORST]), "?")
-        when = track.clock[0] + origin
+        kind = {
+            stepper.STEP_LIMIT: Status.STEP_LIMIT,
+            stepper.ERROR_LIMIT: Status.ERROR_LIMIT,
+        }.get(code, _OF_NEWTON[status])
         return kind, (
-            f"native engine stopped at {when:.9g} s: node {node} ({self._devices_at(node)}), "
-            f"step {track.clock[1]:.3g} s: {kind.value}."
+            f"native engine stopped at {track.clock[stepper.NOW] + origin:.9g} s: {self._where(work)}, "
+            f"step {track.clock[stepper.STEP]:.3g} s: {kind.value}."
         )
 
-    def _devices_at(self, node: str) -> str:
+    def _where(self, work: pg.Work) -> str:
+        node = self._names.get(int(work.counters[nt.WORST]), "?")
         devices = self.compiled.devices_at.get(node, ())
-        return "devices " + ", ".join(devices[:4]) + (" …" if len(devices) > 4 else "")
+        return f"node {node} (devices {', '.join(devices[:4])}{' …' if len(devices) > 4 else ''})"
+
+
+_OF_NEWTON = {
+    nt.CONVERGED: Status.SUCCESS,
+    nt.NOT_CONVERGED: Status.NEWTON_FAILED,
+    nt.SINGULAR: Status.SINGULAR,
+    nt.NOT_FINITE: Status.NOT_FINITE,
+}
+
+
+def _record_times(save: Save, origin: float, end: float) -> FloatArray:
+    """Returns the wanted times, counted from origin, inside [0, end].
+
+    Raises:
+        InputError: they are not finite, not in order, or outside of the stimulus.
+    """
+    if save.times is None:
+        return np.zeros(0)
+    record = np.asarray(save.times, float) - origin
+    slack = 1e-9 * end
+    if record.ndim != 1 or len(record) == 0:
+        raise InputError(f"save: times has shape {record.shape}, a list of at least one time is needed.")
+    if not np.isfinite(record).all() or np.any(np.diff(record) < 0):
+        raise InputError("save: times must be finite and in ascending order.")
+    if record[0] < -slack or record[-1] > end + slack:
+        raise InputError(
+            f"save: times from {record[0] + origin:.9g} to {record[-1] + origin:.9g} s do not lie within "
+            f"the stimulus, {origin:.9g} to {origin + end:.9g} s."
+        )
+    return np.clip(record, 0.0, end)

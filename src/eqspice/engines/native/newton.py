@@ -121,16 +121,20 @@ def newton(program, work, alpha, gmin, limit, bypass, max_change):  # type: igno
             if row >= 0:
                 work.factored_alpha[0] = np.nan
                 work.counters[WORST] = first + row
-                return SINGULAR
+                return SINGULAR if np.isfinite(work.values[program.diagonal[row]]) else NOT_FINITE
         for place in range(first, size):
             delta[place] = -(
                 work.current[place] + alpha * work.charge[place] + work.history[place] + gmin * voltage[place]
             )
+            if not abs(delta[place]) < np.inf:  # also true for not-a-number
+                work.factored_alpha[0] = np.nan
+                work.counters[WORST] = place
+                return NOT_FINITE
         solve(program.start, program.column, program.diagonal, work.values, work.inverse_pivot, delta[first:])
         worst, ratio = 0, 0.0
         for place in range(first, size):
             step = abs(delta[place])
-            if not step < np.inf:  # also true for not-a-number
+            if not step < np.inf:
                 work.factored_alpha[0] = np.nan
                 work.counters[WORST] = place
                 return NOT_FINITE

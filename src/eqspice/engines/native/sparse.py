@@ -1,7 +1,8 @@
 """Sparse LU with a fixed pattern: order and fill once, refactor often.
 
 The matrix has a symmetric pattern and is factored with static diagonal pivots, which suits node
-equations: every node has a conductance or a capacitance to somewhere. Pivot growth is watched.
+equations: every node has a conductance or a capacitance to somewhere. A pivot that cancels to
+rounding against the node's own diagonal counts as zero.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from eqspice.jit import kernel
 IntArray = NDArray[np.int32]
 IndexArray = NDArray[np.uint32]  # unsigned: compiled code need not look for negative indices
 FloatArray = NDArray[np.float64]
+ROUNDING = 1e-15  # a pivot this small against its assembled diagonal has no correct digit
 
 
 class Pattern(NamedTuple):
@@ -121,20 +123,15 @@ def _fill(size, start, column):  # type: ignore[no-untyped-def]
     return counts, flat
 
 
-def position(pattern: Pattern, row: int, column: int) -> int:
-    """Returns where entry (row, column) is in the values of the pattern."""
-    first, last = pattern.start[row], pattern.start[row + 1]
-    return int(first + np.searchsorted(pattern.column[first:last], column))
-
-
 @kernel()
 def factorise(start, column, diagonal, values, inverse_pivot, work):  # type: ignore[no-untyped-def]
-    """Replaces values (nnz + 1,) by L (unit diagonal) and U. Returns -1, or the row of a zero pivot."""
+    """Replaces values (nnz + 1,) by L (unit diagonal) and U. Returns -1, or the row of a bad pivot."""
     size = len(diagonal)
     for i in range(size):
         first, middle, last = start[i], diagonal[i], start[i + 1]
         for p in range(first, last):
             work[column[p]] = values[p]
+        smallest = ROUNDING * abs(values[middle])
         for p in range(first, middle):
             k = column[p]
             factor = work[k] * inverse_pivot[k]
@@ -145,7 +142,7 @@ def factorise(start, column, diagonal, values, inverse_pivot, work):  # type: ig
         for p in range(middle, last):
             values[p] = work[column[p]]
         pivot = values[middle]
-        if pivot == 0.0 or not np.isfinite(pivot):
+        if not smallest < abs(pivot) < np.inf:  # also true for not-a-number
             return i
         inverse_pivot[i] = 1.0 / pivot
     return -1

@@ -21,6 +21,23 @@ DONE = 0
 RECORD_FULL = 1
 FAILED = 2
 STEP_LIMIT = 3
+ERROR_LIMIT = 4
+
+# Places in Track.clock.
+NOW = 0  # time of the last step
+STEP = 1  # the last step
+STEP_BEFORE = 2  # the step before it
+NEXT_STEP = 3  # step to try
+
+# Places in Track.place.
+MARK = 0  # next mark
+SEGMENT = 1  # segment of the stimulus
+ORDER = 2  # steps since the last mark: the length of the history
+NEXT_RECORD = 3  # next of the wanted times
+KEPT = 4  # time points recorded
+RECORD_AT_MARK = 5  # the two above at the last mark
+KEPT_AT_MARK = 6
+SOLUTIONS = 7  # solutions remembered so far
 
 FIRST_FRACTION = 0.125  # first step after a breakpoint, as a fraction of the segment
 GROWTH = 10.0
@@ -37,12 +54,12 @@ class Control(NamedTuple):
         lte: allowed local error of a storage node per step, V.
         fixed: 1.0 for backward Euler at exactly the marks, 0.0 for error control.
         max_step: longest step, s.
-        min_step: shortest step, s.
+        min_step: shortest step that Newton's failures or the error may ask for, s.
         exact_step: if positive, every step is this long and no error is controlled (order tests), s.
         bypass: V.
         max_change: V.
         newton_limit: iterations.
-        max_steps: time steps.
+        max_steps: time steps, rejected ones included.
     """
 
     lte: float
@@ -60,10 +77,8 @@ class Track(NamedTuple):
     """Where a run stands; lives over calls.
 
     Attributes:
-        clock: time, last step, step before it, next step to try, first step after this mark.
-        place: next mark, segment of the stimulus, order of history (steps since the last mark),
-            next record, time points recorded, restarts at this mark, the two record counts at the mark,
-            solutions remembered.
+        clock: times in seconds, see NOW to NEXT_STEP.
+        place: counts, see MARK to SOLUTIONS.
         charge_1, charge_2: booked charges one and two steps ago.
         before_1, before_2, before_3: voltages one, two, three steps ago.
         mark_voltage, mark_charge: at the last mark.
@@ -102,9 +117,9 @@ def set_inputs(program, work, times, values, segment, time):  # type: ignore[no-
 @kernel()
 def _predict(program, work, track, h):  # type: ignore[no-untyped-def]
     """Extrapolates linearly the unknowns that may be; the others start where they were."""
-    order = track.place[2]
+    order = track.place[ORDER]
     first = program.first_unknown
-    ratio = h / track.clock[1] if order >= 1 else 0.0
+    ratio = h / track.clock[STEP] if order >= 1 else 0.0
     for i in range(first, first + program.unknowns):
         guess = track.before_1[i]
         if order >= 1:
@@ -129,7 +144,7 @@ def _recall(program, work, track):  # type: ignore[no-untyped-def]
     if change < LARGE_CHANGE:
         return -1
     best, nearest = -1, own
-    for m in range(min(track.place[8], REMEMBERED)):
+    for m in range(min(track.place[SOLUTIONS], REMEMBERED)):
         distance = 0.0
         for i in range(1, first):
             step = program.supplies[i] * (voltage[i] - track.memory[m, i])
@@ -143,17 +158,17 @@ def _recall(program, work, track):  # type: ignore[no-untyped-def]
             voltage[program.storage[k]] = before[program.storage[k]]
         if nearest < SAME_INPUTS:
             return best
-    return track.place[8] % REMEMBERED
+    return track.place[SOLUTIONS] % REMEMBERED
 
 
 @kernel()
 def _discretise(work, track, first, h):  # type: ignore[no-untyped-def]
     """Sets the history for backward Euler or variable-step BDF2 and returns alpha."""
-    if track.place[2] == 0:
+    if track.place[ORDER] == 0:
         for i in range(first, len(work.history)):
             work.history[i] = -track.charge_1[i] / h
         return 1.0 / h
-    ratio = h / track.clock[1]
+    ratio = h / track.clock[STEP]
     a0 = (1.0 + 2.0 * ratio) / ((1.0 + ratio) * h)
     a2 = ratio * ratio / ((1.0 + ratio) * h)
     a1 = -(a0 + a2)
@@ -164,35 +179,35 @@ def _discretise(work, track, first, h):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _error(program, work, track, h):  # type: ignore[no-untyped-def]
-    """Largest local error of a storage node in volts, and of the first step after the mark.
+    """Returns the largest local error of a storage node, and of the first step after the mark, in volts.
 
     Backward Euler errs by h^2 x''/2, BDF2 by h^2 (h + h1)^2 / (6 (2h + h1)) x''', with the
-    derivatives from divided differences (Hairer & Wanner, Solving ODEs I, III.5).
+    derivatives from divided differences (Hairer & Wanner, Solving ODEs I, III.5). The second step has
+    too short a history for x''': it is charged with x''' ~ x''/(h + h1). The node that errs most is
+    left in the counters.
     """
-    order = track.place[2]
+    order = track.place[ORDER]
     if order == 0:
         return 0.0, 0.0
-    h1, h2 = track.clock[1], track.clock[2]
+    h1, h2 = track.clock[STEP], track.clock[STEP_BEFORE]
+    of_step = h * h * (h + h1) * (h + h1) / (6.0 * (2.0 * h + h1))
     worst, first_worst = 0.0, 0.0
     for k in range(len(program.storage)):
         i = program.storage[k]
-        new = work.voltage[i]
-        slope = (new - track.before_1[i]) / h
+        slope = (work.voltage[i] - track.before_1[i]) / h
         slope_1 = (track.before_1[i] - track.before_2[i]) / h1
         second = 2.0 * (slope - slope_1) / (h + h1)
         if order == 1:
-            # One old step only: x''' is unknown, so BDF2 is charged its error with x''' ~ x''/h.
-            error = abs(second) * h * h * (h + h1) * (h + h1) / (6.0 * (2.0 * h + h1) * (h + h1))
-            first_error = 0.5 * h1 * h1 * abs(second)
-            if first_error > first_worst:
-                first_worst = first_error
+            third = second / (h + h1)
+            first_worst = max(first_worst, 0.5 * h1 * h1 * abs(second))
         else:
             slope_2 = (track.before_2[i] - track.before_3[i]) / h2
             second_1 = 2.0 * (slope_1 - slope_2) / (h1 + h2)
             third = 3.0 * (second - second_1) / (h + h1 + h2)
-            error = abs(third) * h * h * (h + h1) * (h + h1) / (6.0 * (2.0 * h + h1))
+        error = of_step * abs(third)
         if error > worst:
             worst = error
+            work.counters[nt.WORST] = i
     return worst, first_worst
 
 
@@ -216,23 +231,36 @@ def _gmin_stepping(program, work, track, alpha, control):  # type: ignore[no-unt
 
 @kernel()
 def _record(work, track, probes, record_times, times_out, values_out, t_new, h):  # type: ignore[no-untyped-def]
-    """Keeps the probes at this step, or at the wanted times inside it."""
+    """Keeps the probes at this step, or at the wanted times inside it.
+
+    In between a parabola through the last three steps is read, as exact as BDF2 itself. Where a node
+    has jumped the parabola would overshoot: it leaves the chord by no more than a quarter of its rise.
+    """
     if len(record_times) == 0:
-        at = track.place[4]
+        at = track.place[KEPT]
         times_out[at] = t_new
         for k in range(len(probes)):
             values_out[at, k] = work.voltage[probes[k]]
-        track.place[4] += 1
+        track.place[KEPT] += 1
         return
     slack = 1e-9 * h
-    while track.place[3] < len(record_times) and record_times[track.place[3]] <= t_new + slack:
-        at = track.place[3]
-        x = 1.0 - (t_new - record_times[at]) / h
+    while (
+        track.place[NEXT_RECORD] < len(record_times)
+        and record_times[track.place[NEXT_RECORD]] <= t_new + slack
+    ):
+        at = track.place[NEXT_RECORD]
+        before = t_new - record_times[at]
         times_out[at] = record_times[at]
         for k in range(len(probes)):
-            old = track.before_1[probes[k]]
-            values_out[at, k] = old + x * (work.voltage[probes[k]] - old)
-        track.place[3] += 1
+            new, old = work.voltage[probes[k]], track.before_1[probes[k]]
+            bend = 0.0
+            if track.place[ORDER] >= 1:
+                slope = (old - track.before_2[probes[k]]) / track.clock[STEP]
+                bend = before * (before - h) * ((new - old) / h - slope) / (h + track.clock[STEP])
+                most = 0.25 * abs(new - old)
+                bend = min(most, max(-most, bend))
+            values_out[at, k] = new - before / h * (new - old) + bend
+        track.place[NEXT_RECORD] += 1
 
 
 @kernel()
@@ -242,49 +270,46 @@ def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
     track.before_1[:] = work.voltage
     track.charge_2[:] = track.charge_1
     track.charge_1[:] = work.charge
-    track.clock[2] = track.clock[1]
-    track.clock[1] = h
-    track.clock[0] = t_new
-    track.place[2] += 1
+    track.clock[STEP_BEFORE] = track.clock[STEP]
+    track.clock[STEP] = h
+    track.clock[NOW] = t_new
+    track.place[ORDER] += 1
     work.counters[nt.STEPS] += 1
 
 
 @kernel()
 def _pass_mark(work, track, marks, control):  # type: ignore[no-untyped-def]
     """Starts the segment behind a mark."""
-    track.place[0] += 1
-    track.place[2] = 0
-    track.place[5] = 0
-    track.place[6] = track.place[3]
-    track.place[7] = track.place[4]
+    track.place[MARK] += 1
+    track.place[ORDER] = 0
+    track.place[RECORD_AT_MARK] = track.place[NEXT_RECORD]
+    track.place[KEPT_AT_MARK] = track.place[KEPT]
     track.mark_voltage[:] = track.before_1
     track.mark_charge[:] = track.charge_1
-    if track.place[0] < len(marks):
-        segment = marks[track.place[0]] - track.clock[0]
-        track.clock[4] = segment if control.fixed > 0.0 else FIRST_FRACTION * segment
-        track.clock[3] = track.clock[4]
+    if track.place[MARK] < len(marks):
+        segment = marks[track.place[MARK]] - track.clock[NOW]
+        track.clock[NEXT_STEP] = segment if control.fixed > 0.0 else FIRST_FRACTION * segment
 
 
 @kernel()
-def _back_to_mark(work, track, marks, first_error, lte):  # type: ignore[no-untyped-def]
+def _back_to_mark(work, track, marks, first_error, control):  # type: ignore[no-untyped-def]
     """Takes the segment again with a shorter first step."""
-    track.place[3] = track.place[6]
-    track.place[4] = track.place[7]
+    track.place[NEXT_RECORD] = track.place[RECORD_AT_MARK]
+    track.place[KEPT] = track.place[KEPT_AT_MARK]
     track.before_1[:] = track.mark_voltage
     track.charge_1[:] = track.mark_charge
-    track.clock[0] = marks[track.place[0] - 1]
-    track.clock[4] *= max(0.02, 0.5 * np.sqrt(lte / first_error))
-    track.clock[3] = track.clock[4]
-    track.place[2] = 0
-    track.place[5] += 1
+    track.clock[NOW] = marks[track.place[MARK] - 1]
+    shorter = track.clock[STEP] * max(0.02, 0.5 * np.sqrt(control.lte / first_error))
+    track.clock[NEXT_STEP] = max(shorter, control.min_step)
+    track.place[ORDER] = 0
     work.counters[nt.REJECTED] += 1
 
 
 @kernel()
 def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
     """Returns the next step and whether it ends on the mark."""
-    left = marks[track.place[0]] - track.clock[0]
-    h = min(track.clock[3], control.max_step)
+    left = marks[track.place[MARK]] - track.clock[NOW]
+    h = min(track.clock[NEXT_STEP], control.max_step)
     if control.exact_step > 0.0:
         h = control.exact_step
     if h >= 0.999999 * left:
@@ -312,22 +337,22 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         values_out: room for the records, shape (R, P).
 
     Returns:
-        (DONE, RECORD_FULL, FAILED or STEP_LIMIT, Newton's status).
+        (DONE, RECORD_FULL, FAILED, STEP_LIMIT or ERROR_LIMIT, Newton's status).
     """
     first = program.first_unknown
-    while track.place[0] < len(marks):
+    while track.place[MARK] < len(marks):
         # Never between the first step after a mark and its check: that step may be taken back.
-        if len(record_times) == 0 and track.place[2] != 1 and track.place[4] >= len(times_out) - 2:
+        if len(record_times) == 0 and track.place[ORDER] != 1 and track.place[KEPT] >= len(times_out) - 2:
             return RECORD_FULL, nt.CONVERGED
-        if work.counters[nt.STEPS] >= control.max_steps:
+        if work.counters[nt.STEPS] + work.counters[nt.REJECTED] >= control.max_steps:
             return STEP_LIMIT, nt.CONVERGED
         h, ends = _choose_step(track, marks, control)
-        t_new = marks[track.place[0]] if ends else track.clock[0] + h
-        while track.place[1] < len(times) - 2 and times[track.place[1] + 1] < t_new:
-            track.place[1] += 1
-        while track.place[1] > 0 and times[track.place[1]] >= t_new:
-            track.place[1] -= 1
-        set_inputs(program, work, times, values, track.place[1], t_new)
+        t_new = marks[track.place[MARK]] if ends else track.clock[NOW] + h
+        while track.place[SEGMENT] < len(times) - 2 and times[track.place[SEGMENT] + 1] < t_new:
+            track.place[SEGMENT] += 1
+        while track.place[SEGMENT] > 0 and times[track.place[SEGMENT]] >= t_new:
+            track.place[SEGMENT] -= 1
+        set_inputs(program, work, times, values, track.place[SEGMENT], t_new)
         _predict(program, work, track, h)
         remember = _recall(program, work, track) if control.fixed > 0.0 else -1
         alpha = _discretise(work, track, first, h)
@@ -337,37 +362,39 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         if status != nt.CONVERGED:
             work.counters[nt.REJECTED] += 1
             if 0.25 * h > control.min_step and control.exact_step == 0.0:
-                track.clock[3] = 0.25 * h
-                if track.place[2] == 0:
-                    track.clock[4] = 0.25 * h
+                track.clock[NEXT_STEP] = 0.25 * h
                 continue
             status = _gmin_stepping(program, work, track, alpha, control)
             if status != nt.CONVERGED:
-                track.clock[1] = h
+                track.clock[STEP] = h
                 return FAILED, status
         if remember >= 0:
             track.memory[remember] = work.voltage
             track.memory_inputs[remember] = track.before_1[:first]
-            if remember == track.place[8] % REMEMBERED:
-                track.place[8] += 1
+            if remember == track.place[SOLUTIONS] % REMEMBERED:
+                track.place[SOLUTIONS] += 1
         grow = GROWTH
         if control.fixed == 0.0 and control.exact_step == 0.0:
             error, first_error = _error(program, work, track, h)
-            if first_error > control.lte and track.place[5] < 8 and track.clock[4] > control.min_step:
-                _back_to_mark(work, track, marks, first_error, control.lte)
+            if first_error > control.lte and track.clock[STEP] > control.min_step:
+                _back_to_mark(work, track, marks, first_error, control)
                 continue
-            if error > control.lte and h > control.min_step:
+            if error > control.lte:
+                if h <= control.min_step:
+                    track.clock[STEP] = h
+                    return ERROR_LIMIT, nt.CONVERGED
                 work.counters[nt.REJECTED] += 1
-                track.clock[3] = h * max(0.1, 0.8 * (control.lte / error) ** (1.0 / 3.0))
+                shorter = h * max(0.1, 0.8 * (control.lte / error) ** (1.0 / 3.0))
+                track.clock[NEXT_STEP] = max(shorter, control.min_step)
                 continue
             grow = min(GROWTH, 0.8 * (control.lte / max(error, 1e-12)) ** (1.0 / 3.0))
         _record(work, track, probes, record_times, times_out, values_out, t_new, h)
         _accept(work, track, t_new, h)
         if control.fixed > 0.0:
-            track.place[2] = 0  # always backward Euler
-            track.clock[3] = marks[track.place[0]] - t_new if not ends else h
+            track.place[ORDER] = 0  # always backward Euler
+            track.clock[NEXT_STEP] = marks[track.place[MARK]] - t_new if not ends else h
         else:
-            track.clock[3] = h * grow
+            track.clock[NEXT_STEP] = h * grow
         if ends:
             _pass_mark(work, track, marks, control)
     return DONE, nt.CONVERGED

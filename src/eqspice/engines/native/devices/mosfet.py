@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from eqspice.jit import kernel
 from eqspice.pdk.ideal import square_law
 from eqspice.pdk.osdi_kernel import osdi_evaluate
@@ -108,7 +110,7 @@ def _moved(voltage, nodes, row, bypass):  # type: ignore[no-untyped-def]
     for k in range(4):
         if abs(voltage[nodes[k]] - row[k]) > bypass:
             return True
-    return False
+    return math.isnan(row[4])
 
 
 @kernel()
@@ -135,7 +137,7 @@ def evaluate_compact_fets(group, voltage, current, charge, cache, bypass):  # ty
             evaluated += 1
             for k in range(4):
                 row[k] = voltage[group.nodes[i, k]]
-            osdi_evaluate(
+            calls = osdi_evaluate(
                 group.contexts[group.context[i]],
                 row[0:4],
                 row[4:8],
@@ -145,6 +147,8 @@ def evaluate_compact_fets(group, voltage, current, charge, cache, bypass):  # ty
             )
             for k in range(4, 44):
                 row[k] *= group.multiplier[i]
+            if calls < 0:  # the model failed here: not finite, and looked at again next time
+                row[4] = math.nan
         _add_four_terminal(group.nodes[i], voltage, current, charge, row)
     return evaluated
 
