@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqspice.analysis import metrics
-from eqspice.circuit import Circuit
+from eqspice.circuit import Circuit, Stimulus
 from eqspice.design import schedule as sc
 from eqspice.design.elaborate import elaborate
 from eqspice.design.network import Design, output_node, weight_nodes
@@ -56,8 +56,16 @@ class Bench:
         return tuple(output_node(self.design, k) for k in range(self.design.widths[-1]))
 
     def weights(self, state: State) -> list[FloatArray]:
-        """Returns the storage voltages of a state, V, one (inputs, outputs) matrix per layer."""
-        return [state.voltages[places] for places in self.weight_places]
+        """Returns the storage voltages of a state at rest, V, one (inputs, outputs) matrix per layer.
+
+        They are read after one more presentation's time at rest, which the state itself does not go
+        through: until then columns that conduct little still relax, and pull the storage nodes by their
+        gates, some 0.1 mV that nothing has learned.
+        """
+        times = state.time + np.array([0.0, sc.sample_period(self.design)])
+        rest = Stimulus(times, self.circuit.signals, np.zeros((2, len(self.circuit.signals))))
+        relaxed = self.session.run(rest, state, Save(self.outputs, times[1:])).raise_for_status().state
+        return [relaxed.voltages[places] for places in self.weight_places]
 
 
 def check(experiment: Experiment) -> None:
