@@ -119,8 +119,9 @@ def test_diagnosis_of_the_rule():
         ),
         ({"weight_drift": 0.5}, "leakage moves its weights by 50% of an update"),
         ({"clamped": 0.7}, "70% of its neurons are clamped"),
-        ({"correction": 1e-4}, "raise update_gain or the nudge; 3e+03 times as much is safe"),
-        ({"correction": 3.0}, "it overshoots: lower update_gain, 0.1 of it is safe"),
+        ({"correction": 1e-3}, "the direction is right, but updating every row corrects 0.001 of the error"),
+        ({"correction": 1e-3}, "300 times too little: raise update_gain or the nudge"),
+        ({"correction": 3.0}, "it overshoots: lower update_gain 10 times"),
         ({"correction": -0.1}, "raises the loss (by 0.2 of it): check the sign"),
     ],
 )

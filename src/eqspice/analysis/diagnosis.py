@@ -11,9 +11,9 @@ WEAK = 0.5  # fraction of the gradient's signal below which a layer is starved
 LINK = 0.95  # the same for one link of the chain
 DRIFT = 0.1  # part of a signal that may be drift
 CLAMPED = 0.6  # fraction of hidden units that pass nothing
-SLOW = 3e-3  # fraction of the error that an update of all rows corrects
+SLOW = 0.03  # fraction of the error that an update of all rows corrects
 FAST = 1.0
-WANTED = 0.3
+WANTED = 0.3  # fraction that is fast and safe
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,15 @@ def _speed(layers: Sequence[LayerCheck]) -> list[str]:
     if total <= 0.0:
         return [f"the update raises the loss (by {-2.0 * total:.2g} of it): check the sign of the rule."]
     text = f"updating every row corrects {total:.2g} of the error"
+    right = "the direction is right, but " if all(check.cosine >= GOOD for check in layers) else ""
     if total < SLOW:
-        return [f"{text}: raise update_gain or the nudge; {WANTED / total:.1g} times as much is safe."]
+        return [
+            f"{right}{text}, {_two_digits(WANTED / total)} times too little: raise update_gain or the nudge."
+        ]
     if total > FAST:
-        return [f"{text}, it overshoots: lower update_gain, {WANTED / total:.2g} of it is safe."]
+        return [f"{right}{text}, it overshoots: lower update_gain {_two_digits(total / WANTED)} times."]
     return [f"{text}."]
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"

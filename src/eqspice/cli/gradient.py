@@ -56,7 +56,7 @@ def _print(check: GradientCheck) -> None:
     console.print(f"update against gradient, {len(check.points)} samples")
     console.print(table)
     for line in check.verdict:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _number(value: float, percent: bool) -> str:
