@@ -99,6 +99,16 @@ class Run:
         """Storage voltages after the last chunk, V, one (inputs, outputs) matrix per layer."""
         return self._bench.weights(self.state)
 
+    def report(self, out: str | Path | None = None) -> Path:
+        """Writes the report, one HTML file with everything inside, and returns its place.
+
+        Args:
+            out: of the file; None for report.html in the run folder. Pictures go to its figures/.
+        """
+        from eqspice.report.html import write_report
+
+        return write_report(self.folder, None if out is None else Path(out))
+
     def predict(self, x: ArrayLike) -> NDArray[Any]:
         """Returns what the trained network answers, by free phases of its circuit.
 

@@ -57,3 +57,16 @@ def accuracy(predicted: FloatArray, labels: NDArray[np.int64]) -> float:
     if len(predicted) != len(labels) or len(labels) == 0:
         raise InputError(f"metrics: {len(predicted)} predictions for {len(labels)} labels.")
     return float(np.mean(classify(predicted) == labels))
+
+
+def confusion(found: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Returns how often each class (row) was answered with each class (column), shape (classes, classes).
+
+    Args:
+        found: classes answered, shape (N,).
+        labels: true classes, shape (N,).
+        classes: number of classes.
+    """
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, found), 1)
+    return counts

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import gradient, inspect, train
+from eqspice.cli import gradient, inspect, report, train
 from eqspice.errors import EqspiceError
 
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command(epilog=examples(*train.EXAMPLES))(train.train)
 app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
+app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
 app.command()(inspect.tasks)
 app.command()(inspect.presets)
 app.command()(inspect.doctor)

@@ -36,7 +36,7 @@ EXIST = ("error", "resume", "overwrite")
 KEPT_CHECKPOINTS = 2
 _META = "meta_json"
 _MANIFEST, _ARRAYS, _WAVEFORMS = "manifest.json", "arrays.npz", "waveforms.zarr"
-_OWN = (_MANIFEST, _WAVEFORMS, "records", "checkpoints", "metrics.csv", "log.txt", "report.html")
+_OWN = (_MANIFEST, _WAVEFORMS, "records", "checkpoints", "metrics.csv", "log.txt", "report.html", "figures")
 
 
 class RunFolder:
