@@ -52,11 +52,18 @@ def read_nfet(widths: tuple[int, ...]) -> Design:
 
 
 def resistive(widths: tuple[int, ...]) -> Design:
-    """The deep resistive network of the earlier literature: linear conductances, near-ideal diodes."""
+    """The deep resistive network of the earlier literature: linear conductances, near-ideal diodes.
+
+    A column is a mean of its rows, so that gain, and update gains to match, must make up for the fan-in.
+    """
     return replace(
         reference(widths),
         preset="resistive",
         synapse="conductance",
+        gain=8.0,
+        back_gain=0.125,
+        nudge_conductance=0.01,
+        update_gains=_per_layer(widths, 1000.0, 25.0),
         multipliers=(1.0,) * (len(widths) - 1),
         clamp=NEAR_IDEAL_CLAMP,
     )
