@@ -88,7 +88,16 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Solution:
-    """Result of a run."""
+    """Result of a run.
+
+    Attributes:
+        waveforms: what was saved.
+        state: where it ended.
+        status: how it ended.
+        statistics: work done.
+        message: what stopped it; on success what deserves a look, or nothing.
+        provenance: engine, versions and their like.
+    """
 
     waveforms: Waveforms
     state: State

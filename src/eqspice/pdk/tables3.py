@@ -120,6 +120,8 @@ def characterise_bulk(mosfet: Mosfet) -> BulkTable:
             f"model card {mosfet.card.name}: level {mosfet.card.level!r} has a closed form, it needs no "
             f"table; tables are for {', '.join(osdi.LIBRARIES)}."
         )
+    if reason := why_no_table(mosfet):
+        raise ModelError(f"{mosfet.card.name}: cannot have a three-axis table: {reason}.")
     single = dataclasses.replace(mosfet, multiplier=1.0)
     key = table_files.device_key(single, f"bulk {TABLE_VERSION} {kernel.NODES} {kernel.SIZE}")
     path = cache_folder() / f"bulk-{key[:32]}.npz"
@@ -133,13 +135,18 @@ def characterise_bulk(mosfet: Mosfet) -> BulkTable:
     return BulkTable(mosfet, numbers, key)
 
 
+@lru_cache(maxsize=4096)
+def why_no_table(mosfet: Mosfet) -> str | None:
+    """Returns why a transistor with an OSDI model cannot have a three-axis table, or None if it can."""
+    return _Sampler(mosfet).why_not()
+
+
 class _Sampler:
     """The compact model over (x, y, z), mirrored for p-channel, without its junction currents."""
 
     def __init__(self, mosfet: Mosfet) -> None:
         self.polarity = float(mosfet.card.polarity)
         self._model = osdi.compact_model(mosfet)
-        self._check()
         grid = kernel.JUNCTION_LOW + kernel.JUNCTION_STEP * np.arange(kernel.JUNCTION_CELLS + 1)
         zero = np.zeros_like(grid)
         # Drain and source together, channel off: each junction carries half of the bulk's current.
@@ -184,23 +191,18 @@ class _Sampler:
         points = np.stack([drain, gate, source, np.zeros_like(drain)], axis=1)
         return self._model.evaluate(self.polarity * points)
 
-    def _check(self) -> None:
-        """Refuses a device that is not symmetric or has a gate current."""
+    def why_not(self) -> str | None:
+        """Returns why this device cannot be held, or None."""
         grid = np.linspace(kernel.LOW, kernel.HIGH, 6)
         g, a, b = _grid(grid, grid, grid + 0.01)
         found, exchanged = self._at(a, g, b), self._at(b, g, a)
-        name = self._model.mosfet.card.name
         for own, other in ((found.current, exchanged.current), (found.charge, exchanged.charge)):
             if np.abs(own - other[:, [2, 1, 0, 3]]).max() > _ASYMMETRY * np.abs(own).max():
-                raise ModelError(
-                    f"{name}: not the same device with drain and source exchanged, which three-axis "
-                    'tables need; use the engine option fets = "model".'
-                )
-        if np.abs(found.current[:, 1]).max() > _NO_GATE_CURRENT:
-            raise ModelError(
-                f"{name}: carries gate current, which three-axis tables do not hold; use the engine "
-                'option fets = "model".'
-            )
+                return "it is not the same device with drain and source exchanged"
+        gate = float(np.abs(found.current[:, 1]).max())
+        if gate > _NO_GATE_CURRENT:
+            return f"it carries gate current, up to {gate:.2g} A"
+        return None
 
 
 def _grid(*axes: Floats) -> tuple[Floats, ...]:

@@ -53,7 +53,10 @@ def engine_options(experiment: Experiment) -> NativeOptions:
     """Returns the native engine's options of an experiment."""
     engine = experiment.engine
     return NativeOptions(
-        fidelity=engine.fidelity, lte=engine.lte, points_per_plateau=engine.points_per_plateau
+        fidelity=engine.fidelity,
+        lte=engine.lte,
+        points_per_plateau=engine.points_per_plateau,
+        fets=engine.fets,
     )
 
 

@@ -155,12 +155,14 @@ class EngineChoice(_Section):
         fidelity: "transient" controls the time step by the local error, "phase" takes given points.
         lte: allowed local error per step on a storage node, V (transient).
         points_per_plateau: time points on a plateau, both ends counted (phase).
+        fets: "tables", or "model" to evaluate every transistor by its compact model itself.
     """
 
     prefix = "engine"
     fidelity: Literal["transient", "phase"] = "transient"
     lte: Annotated[float, Field(gt=0.0)] = 1e-3
     points_per_plateau: Annotated[int, Field(ge=2)] = 2
+    fets: Literal["tables", "model"] = "tables"
 
 
 class Experiment(_Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from eqspice.circuit import (
     CurrentSource,
     Diode,
     FlatDevice,
-    Mosfet,
     Product,
     Resistor,
     SoftLimiter,
@@ -31,10 +30,18 @@ from eqspice.circuit import (
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import sparse
 from eqspice.engines.native.devices.behavioural import behavioural_group
+from eqspice.engines.native.fets import (
+    PAIRS,
+    Kind,
+    bulk_fets,
+    compact_fets,
+    fet_kinds,
+    square_fets,
+    table_fets,
+)
+from eqspice.engines.native.options import FetModels
 from eqspice.errors import InputError
-from eqspice.pdk.ideal import parameter_row
-from eqspice.pdk.osdi import CompactModel, compact_model
-from eqspice.pdk.tables import characterise
+from eqspice.pdk.osdi import CompactModel
 
 FloatArray = NDArray[np.float64]
 THERMAL_VOLTAGE_PER_KELVIN = 8.617333262e-5  # k/q, CODATA 2018
@@ -54,6 +61,7 @@ class Compiled:
         models: compact models, kept alive because compiled code holds their addresses.
         controls: distinct switch controls (place, reference place, v_on, v_off) that inputs drive.
         devices_at: names of the devices at each node, for error messages.
+        bulk_fets: names of the FETs with three-axis tables, in the order of the program.
     """
 
     program: pg.Program
@@ -63,6 +71,7 @@ class Compiled:
     models: tuple[CompactModel, ...]
     controls: tuple[tuple[int, int, float, float], ...]
     devices_at: Mapping[str, tuple[str, ...]]
+    bulk_fets: tuple[str, ...]
 
 
 Stamp = tuple[str, str, float]
@@ -114,26 +123,15 @@ _PAIRS: dict[type, tuple[tuple[int, int], ...]] = {
     SoftLimiter: ((0, 0), (0, 1), (1, 0), (1, 1)),
     Product: ((0, 2), (0, 3), (0, 4), (0, 5)),
 }
-_TABLE_PAIRS = tuple((row, column) for row in range(3) for column in range(3))
-_FULL_PAIRS = tuple((row, column) for row in range(4) for column in range(4))
 
 
-def pairs(device: object, table: bool) -> tuple[tuple[int, int], ...]:
+def pairs(flat: FlatDevice, kinds: Mapping[str, Kind]) -> tuple[tuple[int, int], ...]:
     """Returns the terminal pairs that a device stamps into the matrix."""
-    if isinstance(device, Mosfet):
-        return _TABLE_PAIRS if table or device.card.level == "square_law" else _FULL_PAIRS
-    if isinstance(device, BehaviouralCurrentSource | BehaviouralVoltageSource):
-        return tuple((row, 2 + k) for k in range(device.formula.variables) for row in (0, 1))
-    return _PAIRS.get(type(device), ())
-
-
-def uses_table(flat: FlatDevice) -> bool:
-    """Returns whether a FET goes by tables: bulk tied to source and a compact model."""
-    return (
-        isinstance(flat.device, Mosfet)
-        and flat.device.card.level != "square_law"
-        and flat.nodes[2] == flat.nodes[3]
-    )
+    if flat.name in kinds:
+        return PAIRS[kinds[flat.name]]
+    if isinstance(flat.device, BehaviouralCurrentSource | BehaviouralVoltageSource):
+        return tuple((row, 2 + k) for k in range(flat.device.formula.variables) for row in (0, 1))
+    return _PAIRS.get(type(flat.device), ())
 
 
 def _inputs(circuit: Circuit) -> dict[str, VoltageSource]:
@@ -163,7 +161,7 @@ def _inputs(circuit: Circuit) -> dict[str, VoltageSource]:
 class _Layout:
     """Numbers the places and finds matrix positions."""
 
-    def __init__(self, circuit: Circuit, held: dict[str, VoltageSource]) -> None:
+    def __init__(self, circuit: Circuit, held: dict[str, VoltageSource], kinds: Mapping[str, Kind]) -> None:
         unknown = [node for node in circuit.nodes if node not in held]
         if not unknown:
             raise InputError(f"circuit {circuit.name}: every node is held by a source, nothing to solve.")
@@ -175,7 +173,7 @@ class _Layout:
         for flat in circuit.devices:
             g, c = linear_stamps(flat)
             entries = [(row, column) for row, column, _ in g + c]
-            entries += [(flat.nodes[a], flat.nodes[b]) for a, b in pairs(flat.device, uses_table(flat))]
+            entries += [(flat.nodes[a], flat.nodes[b]) for a, b in pairs(flat, kinds)]
             for row, column in entries:
                 if row in number and column in number:
                     rows.append(number[row])
@@ -277,67 +275,17 @@ def _products(layout: _Layout, group: list[FlatDevice]) -> pg.Products:
     return pg.Products(np.ascontiguousarray(nodes), positions, scale, _column(group, "offset"))
 
 
-def _distinct(group: list[FlatDevice]) -> tuple[list[Mosfet], pg.IntArray, FloatArray]:
-    """Returns the distinct FETs at multiplier one, the index of each device's, and the multipliers."""
-    seen: dict[Mosfet, int] = {}
-    index = []
-    for flat in group:
-        assert isinstance(flat.device, Mosfet)
-        index.append(seen.setdefault(replace(flat.device, multiplier=1.0), len(seen)))
-    return list(seen), np.array(index, np.int32), _column(group, "multiplier")
-
-
-def _aligned_stack(arrays: list[FloatArray]) -> FloatArray:
-    """Stacks arrays on a cache line, so that no four numbers of a table node lie across two."""
-    count = sum(array.size for array in arrays)
-    raw = np.empty(count + 8)
-    start = (-raw.ctypes.data % 64) // 8
-    stacked = raw[start : start + count].reshape(len(arrays), *arrays[0].shape)
-    for target, array in zip(stacked, arrays, strict=True):
-        target[...] = array
-    return stacked
-
-
-def _table_fets(layout: _Layout, group: list[FlatDevice]) -> pg.TableFets:
-    nodes, positions = layout.device_arrays(group, _TABLE_PAIRS, 3)
-    fets, index, multiplier = _distinct(group)
-    tables = [characterise(fet) for fet in fets]
-    if tables:
-        coefficients = _aligned_stack([table.coefficients for table in tables])
-        meta = np.stack([table.meta for table in tables])
-    else:
-        coefficients, meta = np.zeros((0, 2, 1, 1, 4)), np.zeros((0, 1))
-    return pg.TableFets(nodes, positions, index, multiplier, coefficients, meta)
-
-
-def _compact_fets(
-    layout: _Layout, group: list[FlatDevice]
-) -> tuple[pg.CompactFets, tuple[CompactModel, ...]]:
-    nodes, positions = layout.device_arrays(group, _FULL_PAIRS, 4)
-    fets, index, multiplier = _distinct(group)
-    models = tuple(compact_model(fet) for fet in fets)
-    contexts = np.stack([model.context for model in models]) if models else np.zeros((0, 1), np.int64)
-    return pg.CompactFets(nodes, positions, index, multiplier, contexts), models
-
-
-def _square_fets(layout: _Layout, group: list[FlatDevice]) -> pg.SquareLawFets:
-    nodes, positions = layout.device_arrays(group, _TABLE_PAIRS, 3)
-    rows = [parameter_row(flat.device) for flat in group if isinstance(flat.device, Mosfet)]
-    parameters = np.stack(rows) if rows else np.zeros((0, 6))
-    return pg.SquareLawFets(nodes, positions, parameters)
-
-
 def _sources(layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]) -> pg.CurrentSources:
     nodes = np.array([layout.places(flat.nodes) for flat in group], np.uint32).reshape(-1, 2)
     signal = [signal_index.get(flat.device.signal or "", -1) for flat in group]  # type: ignore[attr-defined]
     return pg.CurrentSources(nodes, np.array(signal, np.int32), _column(group, "scale"), _column(group, "dc"))
 
 
-def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes) -> FloatArray:
+def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes, kinds: Mapping[str, Kind]) -> FloatArray:
     """Newton's tolerance per place: none where only linear parts are, one solution is exact there."""
     tolerance = np.full(layout.first + layout.size, np.inf)
     for flat in circuit.devices:
-        device_pairs = pairs(flat.device, uses_table(flat))
+        device_pairs = pairs(flat, kinds)
         sensing = {b for _, b in device_pairs}
         if isinstance(flat.device, Switch):  # an input's control makes it a fixed conductance
             sensing = {0, 1, 2, 3} if layout.place[flat.nodes[2]] >= layout.first else set()
@@ -368,27 +316,32 @@ def _predicted(circuit: Circuit, layout: _Layout) -> FloatArray:
     return predicted
 
 
-def compile_circuit(circuit: Circuit) -> Compiled:
+def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
     """Compiles a circuit.
+
+    Args:
+        circuit: what to compile.
+        fets: "tables", or "model" to evaluate every FET by its compact model itself.
 
     Raises:
         InputError: a device that this engine cannot run, all of them named.
     """
     held = _inputs(circuit)
-    layout = _Layout(circuit, held)
+    fet_kind = fet_kinds(circuit, fets)
+    layout = _Layout(circuit, held, fet_kind)
     signal_index = {name: i for i, name in enumerate(circuit.signals)}
     kinds: dict[str, list[FlatDevice]] = {}
     for flat in circuit.devices:
-        kind = flat.device.kind
-        if isinstance(flat.device, Mosfet):
-            square = flat.device.card.level == "square_law"
-            kind = "square" if square else ("table" if uses_table(flat) else "compact")
-        kinds.setdefault(kind, []).append(flat)
+        kinds.setdefault(fet_kind.get(flat.name, flat.device.kind), []).append(flat)
 
     def of(kind: type | str) -> list[FlatDevice]:
         return kinds.get(kind if isinstance(kind, str) else kind.kind, [])  # type: ignore[attr-defined]
 
-    compact, models = _compact_fets(layout, of("compact"))
+    def fet_arrays(kind: Kind) -> tuple[pg.IndexArray, pg.IndexArray, list[FlatDevice]]:
+        width = 4 if kind in ("bulk", "compact") else 3
+        return *layout.device_arrays(of(kind), PAIRS[kind], width), of(kind)
+
+    compact, models = compact_fets(*fet_arrays("compact"))
     limiter_nodes, limiter_positions = layout.device_arrays(of(SoftLimiter), _PAIRS[SoftLimiter], 2)
     limiters = pg.Limiters(
         limiter_nodes,
@@ -410,7 +363,7 @@ def compile_circuit(circuit: Circuit) -> Compiled:
         storage=np.array([place for place in storage if place >= layout.first], np.int32),
         supplies=_supplies(circuit, layout),
         predicted=_predicted(circuit, layout),
-        per_tolerance=1.0 / _tolerance(circuit, layout, diodes),
+        per_tolerance=1.0 / _tolerance(circuit, layout, diodes, fet_kind),
         linear=_linear(circuit, layout),
         sources=_sources(layout, of(CurrentSource), signal_index),
         switches=switches,
@@ -420,9 +373,10 @@ def compile_circuit(circuit: Circuit) -> Compiled:
         behavioural=behavioural_group(
             of(BehaviouralCurrentSource) + of(BehaviouralVoltageSource), layout.places, layout.positions
         ),
-        table_fets=_table_fets(layout, of("table")),
+        table_fets=table_fets(*fet_arrays("table")),
+        bulk_fets=bulk_fets(*fet_arrays("bulk"), layout.first),
         compact_fets=compact,
-        square_fets=_square_fets(layout, of("square")),
+        square_fets=square_fets(*fet_arrays("square")),
     )
     places = np.array(layout.places(circuit.nodes), np.int32)
     at: dict[str, list[str]] = {}
@@ -431,7 +385,8 @@ def compile_circuit(circuit: Circuit) -> Compiled:
             at.setdefault(node, []).append(flat.name)
     devices_at = {node: tuple(names) for node, names in at.items()}
     controls = _controls(switches, layout)
-    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at)
+    bulk_names = tuple(flat.name for flat in of("bulk"))
+    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at, bulk_names)
 
 
 def _controls(switches: pg.Switches, layout: _Layout) -> tuple[tuple[int, int, float, float], ...]:

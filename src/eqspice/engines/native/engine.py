@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import numpy as np
@@ -15,9 +16,12 @@ from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
 from eqspice.engines.native.compile import Compiled, compile_circuit
 from eqspice.engines.native.devices import diode
+from eqspice.engines.native.fets import outside_message
 from eqspice.engines.native.options import NativeOptions
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.waveforms import Waveforms
+
+_log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +42,7 @@ class NativeEngine:
         Raises:
             InputError: with all devices that this engine cannot run.
         """
-        return NativeSession(compile_circuit(circuit), self.options)
+        return NativeSession(compile_circuit(circuit, self.options.fets), self.options)
 
 
 class NativeSession:
@@ -111,6 +115,9 @@ class NativeSession:
             track.charge_1[self.compiled.places],
         )
         status, message = self._explain(code, newton_status, work, track, origin)
+        if outside := outside_message(self.compiled.bulk_fets, work):
+            _log.warning("%s", outside)
+            message = message or outside
         statistics = Statistics(
             time_steps=int(work.counters[nt.STEPS]),
             rejected_steps=int(work.counters[nt.REJECTED]),

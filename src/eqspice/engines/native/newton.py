@@ -39,6 +39,7 @@ def evaluate(program, work, bypass):  # type: ignore[no-untyped-def]
     changed |= product.evaluate_products(program.products, voltage, current, work.product, bypass)
     changed |= behavioural.evaluate_behavioural(program.behavioural, voltage, current, work.behavioural)
     count = mosfet.evaluate_table_fets(program.table_fets, voltage, current, charge, work.table_fet, bypass)
+    count += mosfet.evaluate_bulk_fets(program.bulk_fets, voltage, current, charge, work.bulk_fet, bypass)
     count += mosfet.evaluate_compact_fets(
         program.compact_fets, voltage, current, charge, work.compact_fet, bypass
     )
@@ -68,6 +69,7 @@ def assemble(program, work, alpha, gmin):  # type: ignore[no-untyped-def]
     behavioural.assemble_behavioural(program.behavioural, values, work.behavioural)
     mosfet.assemble_three_terminal(program.table_fets.positions, values, work.table_fet, alpha)
     mosfet.assemble_three_terminal(program.square_fets.positions, values, work.square_fet, alpha)
+    mosfet.assemble_bulk_fets(program.bulk_fets, values, work.bulk_fet, alpha)
     mosfet.assemble_four_terminal(program.compact_fets.positions, values, work.compact_fet, alpha)
 
 
@@ -82,6 +84,7 @@ def book_charge(program, work):  # type: ignore[no-untyped-def]
     linear.book_linear(program.linear, first, delta, charge)
     mosfet.book_three_terminal(program.table_fets.nodes, delta, charge, work.table_fet)
     mosfet.book_three_terminal(program.square_fets.nodes, delta, charge, work.square_fet)
+    mosfet.book_bulk_fets(program.bulk_fets.nodes, delta, charge, work.bulk_fet)
     mosfet.book_four_terminal(program.compact_fets.nodes, delta, charge, work.compact_fet)
 
 

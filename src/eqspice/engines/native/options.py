@@ -11,6 +11,8 @@ from eqspice.errors import InputError, unknown
 
 FIDELITIES = ("transient", "phase")
 Fidelity = Literal["transient", "phase"]
+FET_MODELS = ("tables", "model")
+FetModels = Literal["tables", "model"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class NativeOptions:
         newton_limit: iterations before the step is cut.
         min_step: shortest step that may be tried after a failure, s.
         max_steps: time steps per run, rejected ones included.
+        fets: "tables" where a FET can have one, or "model" to evaluate each by its compact model itself
+            (ten times slower; the measure of what the tables are worth).
     """
 
     fidelity: Fidelity = "transient"
@@ -42,10 +46,13 @@ class NativeOptions:
     newton_limit: int = 30
     min_step: float = 1e-15
     max_steps: int = 100_000_000
+    fets: FetModels = "tables"
 
     def __post_init__(self) -> None:
         if self.fidelity not in FIDELITIES:
             raise unknown("fidelity", self.fidelity, FIDELITIES)
+        if self.fets not in FET_MODELS:
+            raise unknown("fets", self.fets, FET_MODELS)
         for name in ("lte", "bypass", "max_change", "min_step"):
             self._refuse_unless(
                 name, _finite(value := getattr(self, name)) and value > 0, "a positive number"

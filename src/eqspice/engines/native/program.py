@@ -111,6 +111,21 @@ class TableFets(NamedTuple):
     meta: FloatArray
 
 
+class BulkFets(NamedTuple):
+    """FETs of three-axis tables. nodes: d, g, s, b.
+
+    start: place of a FET's table in numbers. floating: whether the bulk is an unknown; if not, its row
+    and column of the matrix need no stamps.
+    """
+
+    nodes: IndexArray
+    positions: IndexArray
+    start: NDArray[np.int64]
+    multiplier: FloatArray
+    floating: NDArray[np.bool_]
+    numbers: FloatArray
+
+
 class CompactFets(NamedTuple):
     """FETs evaluated by the compact model itself. nodes: d, g, s, b; context: row of contexts."""
 
@@ -163,6 +178,7 @@ class Program(NamedTuple):
     products: Products
     behavioural: Behavioural
     table_fets: TableFets
+    bulk_fets: BulkFets
     compact_fets: CompactFets
     square_fets: SquareLawFets
 
@@ -192,6 +208,7 @@ class Work(NamedTuple):
     product: FloatArray
     behavioural: FloatArray
     table_fet: FloatArray
+    bulk_fet: FloatArray
     compact_fet: FloatArray
     square_fet: FloatArray
     factored_alpha: FloatArray
@@ -228,6 +245,7 @@ def new_work(program: Program) -> Work:
         product=cache(program.products.nodes, 2),
         behavioural=cache(program.behavioural.nodes, 2 * program.behavioural.nodes.shape[1] - 2),
         table_fet=cache(program.table_fets.nodes, 11),
+        bulk_fet=cache(program.bulk_fets.nodes, 3 + 20 + 2),
         compact_fet=cache(program.compact_fets.nodes, 4 + 4 + 4 + 16 + 16),
         square_fet=cache(program.square_fets.nodes, 11),
         factored_alpha=np.full(2, np.nan),

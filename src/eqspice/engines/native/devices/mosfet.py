@@ -1,13 +1,19 @@
-"""FETs: by characterised tables where bulk is tied to source, else by the compact model itself."""
+"""FETs: by characterised tables, two-axis where bulk is tied to source, or by the compact model itself."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eqspice.jit import kernel
 from eqspice.pdk.ideal import square_law
 from eqspice.pdk.osdi_kernel import osdi_evaluate
+from eqspice.pdk.tables3_kernel import bulk_evaluate
 from eqspice.pdk.tables_kernel import table_evaluate
+
+_OUTSIDE, _FARTHEST = 23, 24  # places in the cache row of a FET of three-axis tables
 
 
 @kernel(inline="always")
@@ -168,3 +174,84 @@ def book_four_terminal(nodes, delta, charge, cache):  # type: ignore[no-untyped-
         for k in range(4):
             for j in range(4):
                 charge[nodes[i, k]] += cache[i, 28 + 4 * k + j] * delta[nodes[i, j]]
+
+
+@kernel()
+def evaluate_bulk_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
+    """Adds currents and charges of three-axis table FETs; returns how many were evaluated anew.
+
+    A cache row is V_d, V_g, V_s against the bulk; I_d, I_s, Q_g, Q_d, Q_s, each with its derivatives by
+    those three; volts outside the table now, and the largest at any solution. The bulk takes minus
+    the sum of the others.
+    """
+    evaluated = 0
+    for i in range(len(group.nodes)):
+        d, g, s, b = group.nodes[i, 0], group.nodes[i, 1], group.nodes[i, 2], group.nodes[i, 3]
+        row = cache[i]
+        drain, gate, source = voltage[d] - voltage[b], voltage[g] - voltage[b], voltage[s] - voltage[b]
+        x, y, z = drain - row[0], gate - row[1], source - row[2]
+        if not (abs(x) <= bypass and abs(y) <= bypass and abs(z) <= bypass):
+            evaluated += 1
+            row[0], row[1], row[2] = drain, gate, source
+            x = y = z = 0.0
+            row[_OUTSIDE] = bulk_evaluate(group.numbers, group.start[i], drain, gate, source, row[3:23])
+            m = group.multiplier[i]
+            if m != 1.0:
+                for k in range(3, 23):
+                    row[k] *= m
+        i_d = row[3] + row[4] * x + row[5] * y + row[6] * z
+        i_s = row[7] + row[8] * x + row[9] * y + row[10] * z
+        q_g = row[11] + row[12] * x + row[13] * y + row[14] * z
+        q_d = row[15] + row[16] * x + row[17] * y + row[18] * z
+        q_s = row[19] + row[20] * x + row[21] * y + row[22] * z
+        current[d] += i_d
+        current[s] += i_s
+        current[b] -= i_d + i_s
+        charge[g] += q_g
+        charge[d] += q_d
+        charge[s] += q_s
+        charge[b] -= q_g + q_d + q_s
+    return evaluated
+
+
+@kernel()
+def assemble_bulk_fets(group, values, cache, alpha):  # type: ignore[no-untyped-def]
+    """Adds dI/dv + alpha dQ/dv; positions: d, g, s by d, g, s, then column b, then row b."""
+    for i in range(len(group.positions)):
+        row = cache[i]
+        at = group.positions[i]
+        for k in range(3):
+            d = row[4 + k] + alpha * row[16 + k]
+            g = alpha * row[12 + k]
+            s = row[8 + k] + alpha * row[20 + k]
+            values[at[k]] += d
+            values[at[3 + k]] += g
+            values[at[6 + k]] += s
+            if group.floating[i]:
+                values[at[9]] -= d
+                values[at[10]] -= g
+                values[at[11]] -= s
+                values[at[12 + k]] -= d + g + s
+                values[at[15]] += d + g + s
+
+
+@kernel()
+def book_bulk_fets(nodes, delta, charge, cache):  # type: ignore[no-untyped-def]
+    """Adds dQ/dv delta to charge and notes how far outside its table each FET has been."""
+    for i in range(len(nodes)):
+        d, g, s, b = nodes[i, 0], nodes[i, 1], nodes[i, 2], nodes[i, 3]
+        row = cache[i]
+        x, y, z = delta[d] - delta[b], delta[g] - delta[b], delta[s] - delta[b]
+        q_g = row[12] * x + row[13] * y + row[14] * z
+        q_d = row[16] * x + row[17] * y + row[18] * z
+        q_s = row[20] * x + row[21] * y + row[22] * z
+        charge[g] += q_g
+        charge[d] += q_d
+        charge[s] += q_s
+        charge[b] -= q_g + q_d + q_s
+        row[_FARTHEST] = max(row[_FARTHEST], row[_OUTSIDE])
+
+
+def farthest_outside(cache: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns how far outside its table each three-axis FET has been at a solution, V."""
+    return cache[:, _FARTHEST]
