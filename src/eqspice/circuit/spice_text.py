@@ -81,8 +81,8 @@ class Field:
         self.line.fail(self.at, message)
 
 
-def read_file(path: str | Path) -> str:
-    """Returns the text of a netlist file.
+def read_file(path: str | Path, what: str = "netlist") -> str:
+    """Returns the text of a file, "netlist" or what else it is.
 
     Raises:
         InputError: it is no file, is too large, or is not text.
@@ -90,19 +90,19 @@ def read_file(path: str | Path) -> str:
     path = Path(path)
     try:
         if not path.is_file():
-            raise InputError(f"netlist: {str(path)!r} is not a file.")
+            raise InputError(f"{what}: {str(path)!r} is not a file.")
         with path.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"netlist: {str(path)!r} cannot be read ({error}).") from None
+        raise InputError(f"{what}: {str(path)!r} cannot be read ({error}).") from None
     if len(data) > MOST_BYTES:
-        raise InputError(f"netlist: {str(path)!r} is too large, at most {MOST_BYTES} bytes are read.")
+        raise InputError(f"{what}: {str(path)!r} is too large, at most {MOST_BYTES} bytes are read.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"netlist: {str(path)!r} is not text (UTF-8): byte {error.start}.") from None
+        raise InputError(f"{what}: {str(path)!r} is not text (UTF-8): byte {error.start}.") from None
 
 
 def logical_lines(text: str, file: str) -> Iterator[Line]:

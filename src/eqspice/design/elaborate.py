@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eqspice.cells import loss, neuron, optimizer
+from eqspice.cells.spice import SpiceCell
 from eqspice.cells.synapse import SYNAPSES, FetFactory
 from eqspice.circuit import GROUND, Circuit, Instance, Mosfet, Subcircuit, VoltageSource
 from eqspice.design.network import Design, column_node, output_node, row_nodes, weight_node
+from eqspice.design.own_cells import netlist_kit
 from eqspice.errors import unknown
 from eqspice.pdk import get_kit
 
@@ -77,9 +79,8 @@ def crossbar(design: Design, layer: int, fets: FetFactory) -> Subcircuit:
     """
     inputs, outputs = design.shape(layer)
     transposed = design.transposed(layer)
-    kind = SYNAPSES[design.synapse]
     multiplier = design.multipliers[layer]
-    cell = kind.build(fets, design.switch, design.storage_capacitance * multiplier, multiplier)
+    cell, update_sign = _synapse(design, fets, design.storage_capacitance * multiplier, multiplier)
     origin = "design.crossbar"
     instances = []
     for i in range(inputs):
@@ -90,8 +91,7 @@ def crossbar(design: Design, layer: int, fets: FetFactory) -> Subcircuit:
     for word in range(design.word_lines(layer)):
         source = f"out_{word}" if transposed else f"inp_{word}"
         instances.append(design.switch.instance(f"select_{word}", source, "bus", f"wwl_{word}", origin))
-    gain = kind.update_sign * design.update_gains[layer]
-    update = optimizer.optimizer_product(gain, design.held_capacitance, design.switch)
+    update = _optimizer(design, fets, update_sign * design.update_gains[layer])
     for bit in range(design.bit_lines(layer)):
         column, row = ("bus", f"inp_{bit}") if transposed else (f"out_{bit}", "bus")
         lines = (f"wbl_{bit}", "free", "nudged_early", "update", column, row)
@@ -100,6 +100,42 @@ def crossbar(design: Design, layer: int, fets: FetFactory) -> Subcircuit:
     for j in range(outputs):
         instances.append(design.switch.instance(f"ground_{j}", f"out_{j}", GROUND, "set", origin))
     return Subcircuit(f"crossbar_{layer}", _crossbar_ports(design, layer), tuple(instances))
+
+
+def _own_cell(design: Design, fets: FetFactory, cell: SpiceCell, **quantities: float) -> Subcircuit:
+    process = design.process
+    known = quantities | {"logic_high": design.logic_high, "temperature": process.temperature}
+    return cell.build(netlist_kit(process.kit, fets), known, process.temperature)
+
+
+def _synapse(
+    design: Design, fets: FetFactory, capacitance: float, multiplier: float
+) -> tuple[Subcircuit, float]:
+    """Returns the synapse and the sign of its updates."""
+    own, kind = design.cells.synapse, SYNAPSES[design.synapse]
+    if own is None:
+        return kind.build(fets, design.switch, capacitance, multiplier), kind.update_sign
+    cell = _own_cell(design, fets, own, capacitance=capacitance, multiplier=multiplier)
+    return cell, own.update_sign
+
+
+def _optimizer(design: Design, fets: FetFactory, gain: float) -> Subcircuit:
+    own = design.cells.optimizer
+    if own is None:
+        return optimizer.optimizer_product(gain, design.held_capacitance, design.switch)
+    return _own_cell(design, fets, own, update_gain=gain, capacitance=design.held_capacitance)
+
+
+def _neurons(design: Design) -> tuple[Subcircuit, Subcircuit]:
+    """Returns the hidden and the output neuron."""
+    numbers = {name: getattr(design, name) for name in ("gain", "back_gain", "output_resistance")}
+    hidden = neuron.neuron_clamped(**numbers, clamp=design.clamp)
+    output, fets = neuron.neuron_linear(**numbers), fet_factory(design)
+    if design.cells.hidden_neuron is not None:
+        hidden = _own_cell(design, fets, design.cells.hidden_neuron, **numbers)
+    if design.cells.output_neuron is not None:
+        output = _own_cell(design, fets, design.cells.output_neuron, **numbers)
+    return hidden, output
 
 
 def _crossbar_ports(design: Design, layer: int) -> tuple[str, ...]:
@@ -135,8 +171,7 @@ def crossbars(design: Design) -> list[Instance]:
 
 def neurons(design: Design) -> list[Instance]:
     """Pass 4: clamped neurons in the hidden layers, linear ones at the output."""
-    hidden = neuron.neuron_clamped(design.gain, design.back_gain, design.output_resistance, design.clamp)
-    output = neuron.neuron_linear(design.gain, design.back_gain, design.output_resistance)
+    hidden, output = _neurons(design)
     instances = []
     for layer in range(design.layers):
         last = layer == design.layers - 1

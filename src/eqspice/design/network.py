@@ -8,6 +8,7 @@ from typing import Literal
 from eqspice.cells.neuron import SILICON_CLAMP, ClampDesign
 from eqspice.cells.switch import SwitchDesign
 from eqspice.cells.synapse import SYNAPSES
+from eqspice.design.own_cells import OwnCells
 from eqspice.errors import InputError, unknown
 
 
@@ -87,6 +88,7 @@ class Design:
         switch: logic-controlled switches.
         process: transistors.
         timing: schedule.
+        cells: given as SPICE text, in place of the package's own.
     """
 
     preset: str
@@ -110,6 +112,7 @@ class Design:
     switch: SwitchDesign = field(default_factory=SwitchDesign)
     process: Process = field(default_factory=Process)
     timing: Timing = field(default_factory=Timing)
+    cells: OwnCells = field(default_factory=OwnCells)
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from eqspice.cells.neuron import NEAR_IDEAL_CLAMP
 from eqspice.design.network import Design
@@ -80,12 +81,17 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def get_preset(name: str) -> Preset:
-    """Returns a preset.
+def get_preset(name: str | Path) -> Preset:
+    """Returns a preset by its name, or that of a preset file (.toml, see `preset_file`).
 
     Raises:
-        InputError: the name is not known; the message lists the names.
+        InputError: the name is not known, with a list of the names; or the file says no preset.
     """
+    if str(name).endswith(".toml"):
+        from eqspice.design.preset_file import PresetFiles  # which is made of named presets
+
+        return PresetFiles.load(name).preset()
+    name = str(name)
     if name not in PRESETS:
         raise unknown("preset", name, tuple(PRESETS))
     return PRESETS[name]

@@ -2,7 +2,8 @@
 
 A kit is a module with a function `mosfet`; with MODELS, CORNERS, MODEL_SETS, JUNCTIONS (first is the
 default) and TEMPERATURES, what that function takes; with SUPPLY, volts of the core logic; and with ROLES,
-the transistors that cells ask for (see `roles`).
+the transistors that cells ask for (see `roles`); with NETLIST_PREFIX and NETLIST_LENGTH, how netlists name
+and size its transistors.
 """
 
 from __future__ import annotations

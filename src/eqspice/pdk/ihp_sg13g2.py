@@ -41,6 +41,12 @@ ROLES = {
     "nfet_lvt": Drawn("sg13_lv_nmos", 0.42e-6, 1e-6),
 }
 
+NETLIST_PREFIX = ""
+"""In front of a model's name in netlists."""
+
+NETLIST_LENGTH = 1.0
+"""Metres per unit of w= and l= of a transistor's X line in netlists."""
+
 _MICRO = 1e-6
 _EDGE = 1e-9  # relative: a value this close to a limit is within it
 

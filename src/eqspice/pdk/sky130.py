@@ -50,6 +50,12 @@ LEGACY_SATURATION_CURRENT = 1e-14
 LEGACY_AREA = 1e-20
 """Square metres: a token area that carries the legacy current in a BSIM4 4.8 model."""
 
+NETLIST_PREFIX = "sky130_fd_pr__"
+"""In front of a model's name in netlists."""
+
+NETLIST_LENGTH = 1e-6
+"""Metres per unit of w= and l= of a transistor's X line in netlists."""
+
 _MICRO = 1e-6
 _EDGE = 1e-9  # relative: a value this close to the lower edge of a bin lies in the bin
 

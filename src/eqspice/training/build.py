@@ -34,7 +34,9 @@ def design_of(experiment: Experiment, task: Task) -> Design:
         InputError: unknown preset, or numbers that a design cannot have.
     """
     widths = (task.x.shape[1], *experiment.network.hidden, task.y.shape[1])
-    design = get_preset(experiment.preset).build(widths)
+    files = experiment.preset_files
+    preset = get_preset(experiment.preset) if files is None else files.preset()
+    design = preset.build(widths)
     changes: dict[str, Any] = {}
     learning = experiment.learning
     if learning.lr is not None:

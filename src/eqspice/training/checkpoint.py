@@ -2,6 +2,7 @@
 
 manifest.json        what was run, with which versions, how it ended, results
 arrays.npz           arrays given from Python (only if there are any)
+preset/              the preset file and its netlists (only if the preset is one)
 records/             chunk_00012.npz: data, outputs and weights of each chunk of presentations
 checkpoints/         chunk_00012.npz: the state after a chunk; the newest two
 waveforms.zarr/      one group per saved piece of waveform
@@ -35,8 +36,19 @@ Exist = Literal["error", "resume", "overwrite"]
 EXIST = ("error", "resume", "overwrite")
 KEPT_CHECKPOINTS = 2
 _META = "meta_json"
+_PRESET = "preset"
 _MANIFEST, _ARRAYS, _WAVEFORMS = "manifest.json", "arrays.npz", "waveforms.zarr"
-_OWN = (_MANIFEST, _WAVEFORMS, "records", "checkpoints", "metrics.csv", "log.txt", "report.html", "figures")
+_OWN = (
+    _MANIFEST,
+    _WAVEFORMS,
+    "records",
+    "checkpoints",
+    "metrics.csv",
+    "log.txt",
+    "report.html",
+    "figures",
+    _PRESET,
+)
 
 
 class RunFolder:
@@ -77,6 +89,10 @@ class RunFolder:
         arrays = experiment.arrays()
         if arrays:
             storage.write_npz(folder.path / _ARRAYS, arrays)
+        if experiment.preset_files is not None:
+            storage.make_folder(folder.path / _PRESET)
+            for name, text in experiment.preset_files.texts:
+                storage.write_bytes(folder.path / _PRESET / name, text.encode())
         settings = experiment.dump()
         folder.write_manifest({"status": "created", "experiment": settings, "seed": experiment.seed})
         return folder
@@ -125,7 +141,18 @@ class RunFolder:
         """
         given = self.path / _ARRAYS
         arrays = storage.read_npz(given) if given.exists() else {}
-        return Experiment.restore(self.read_manifest()["experiment"], arrays)
+        settings = self.read_manifest()["experiment"]
+        return Experiment.restore(settings, arrays, self._preset_texts(settings))
+
+    def _preset_texts(self, settings: Mapping[str, Any]) -> dict[str, str]:
+        texts = {}
+        for name in settings.get("preset_files") or {}:
+            path = self.path / _PRESET / Path(name).name
+            try:
+                texts[name] = path.read_bytes().decode()
+            except (OSError, ValueError) as error:
+                raise StorageError(f"{path}: cannot be read ({error}).") from error
+        return texts
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replaces manifest.json. A number that is not finite becomes null."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from eqspice.design.preset_file import SUFFIX, PresetFiles
 from eqspice.design.presets import PRESETS
 from eqspice.errors import InputError, unknown
 from eqspice.pdk import get_kit
@@ -171,7 +172,8 @@ class Experiment(_Section):
     Attributes:
         task: name and options; in Python also a name or a Task.
         network: hidden layers.
-        preset: name of the design.
+        preset: name of the design, or path of a preset file (.toml), which is read at once.
+        preset_files: the texts of that preset file; they go with the experiment wherever it goes.
         pdk: transistors; also the name of a kit.
         learning: rates, rows and epochs.
         engine: fidelity and its numbers.
@@ -185,6 +187,7 @@ class Experiment(_Section):
     task: TaskChoice
     network: Network = Field(default_factory=Network)
     preset: str = "reference"
+    preset_files: PresetFiles | None = None
     pdk: ProcessChoice = Field(default_factory=ProcessChoice)
     learning: Learning = Field(default_factory=Learning)
     engine: EngineChoice = Field(default_factory=EngineChoice)
@@ -205,12 +208,16 @@ class Experiment(_Section):
     def _pdk(cls, value: Any) -> Any:
         return ProcessChoice(kit=value) if isinstance(value, str) else value
 
-    @field_validator("preset")
+    @model_validator(mode="before")
     @classmethod
-    def _preset(cls, value: str) -> str:
-        if value not in PRESETS:
-            raise unknown("preset", value, tuple(PRESETS))
-        return value
+    def _preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        preset, files = values.get("preset"), values.get("preset_files")
+        if files is None and isinstance(preset, str | Path) and str(preset).endswith(SUFFIX):
+            files = PresetFiles.load(preset)
+            return values | {"preset": files.name, "preset_files": files}
+        if files is None and isinstance(preset, str) and preset not in PRESETS:
+            raise unknown("preset", preset, (*PRESETS, f"the path of a preset file (*{SUFFIX})"))
+        return values
 
     @field_validator("weights", mode="before")
     @classmethod
@@ -258,19 +265,32 @@ class Experiment(_Section):
         return found
 
     def dump(self) -> dict[str, Any]:
-        """Returns plain settings, fit for JSON; explicit arrays are named by their SHA-256."""
-        settings = self.model_dump(mode="json", exclude={"task": {"data"}, **dict.fromkeys(PythonOnly, True)})
+        """Returns plain settings, fit for JSON; explicit arrays and files are named by their SHA-256."""
+        left_out = dict.fromkeys((*PythonOnly, "preset_files"), True)
+        settings = self.model_dump(mode="json", exclude={"task": {"data"}, **left_out})
         arrays = self.arrays()
-        return settings | {"arrays": digest(arrays) if arrays else None}
+        files = self.preset_files.hashes if self.preset_files else None
+        return settings | {"arrays": digest(arrays) if arrays else None, "preset_files": files}
 
     @classmethod
-    def restore(cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Experiment:
-        """Returns the experiment whose `dump` and `arrays` these are.
+    def restore(
+        cls,
+        settings: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        files: Mapping[str, str] | None = None,
+    ) -> Experiment:
+        """Returns the experiment whose `dump`, `arrays` and texts of preset files these are.
 
         Raises:
-            InputError: the arrays are not those of the settings, or a setting is not allowed.
+            InputError: the arrays or texts are not those of the settings, or a setting is not allowed.
         """
         values = dict(settings)
+        hashes = values.pop("preset_files", None)
+        if hashes is not None:
+            given = PresetFiles(str(values["preset"]), tuple((name, (files or {})[name]) for name in hashes))
+            if given.hashes != hashes:
+                raise InputError("preset_files: they are not those that the experiment was started with.")
+            values["preset_files"] = given
         expected = values.pop("arrays", None)
         if expected != (digest(arrays) if arrays else None):
             raise InputError("arrays: they are not those that the experiment was started with.")
@@ -345,7 +365,7 @@ def make_experiment(settings: Mapping[str, Any], overrides: Sequence[str] = ()) 
 
 
 def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Returns the experiment of a TOML file. A relative path of a csv task starts at the file's folder.
+    """Returns the experiment of a TOML file. Relative paths (a csv task, a preset file) start at its folder.
 
     Args:
         path: of the file.
@@ -364,6 +384,8 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     options = task.get("options") if isinstance(task, dict) else None
     if isinstance(options, dict) and isinstance(options.get("path"), str):
         options["path"] = str(Path(path).parent / options["path"])
+    if isinstance(settings.get("preset"), str) and settings["preset"].endswith(SUFFIX):
+        settings["preset"] = str(Path(path).parent / settings["preset"])
     return make_experiment(settings, overrides)
 
 
