@@ -49,6 +49,7 @@ def train(
         bool, typer.Option("--json", help="Print the manifest's results as JSON, nothing else.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Write the report when done.")] = False,
 ) -> None:
     """Train a network: one continuous transient over all epochs, into a run folder."""
     from eqspice import run
@@ -69,6 +70,8 @@ def train(
         typer.echo(json.dumps(result.results, indent=1))
     else:
         _print(result)
+    if report:
+        typer.echo(f"report {result.report()}", err=as_json)
 
 
 @contextlib.contextmanager
