@@ -286,8 +286,9 @@ class BehaviouralVoltageSource(Device):
     kind: ClassVar[str] = "behavioural_voltage"
     ideal: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        """Checks the parameters."""
+        super().check()
         self._positive("output_resistance")
 
     @property

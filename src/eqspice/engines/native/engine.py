@@ -27,6 +27,8 @@ FloatArray = NDArray[np.float64]
 
 __all__ = ["NativeEngine", "NativeOptions", "NativeSession"]
 
+_FAST = 1e12  # 1/s, at which femtofarads are as large as millisiemens: none is lost to rounding
+
 
 class NativeEngine:
     """Engine for circuits that learn: table FETs, fixed-pattern LU, whole chunks in compiled code."""
@@ -173,10 +175,10 @@ class NativeSession:
         """
         program, work = self.compiled.program, self._evaluated(state)
         found = []
-        for alpha in (0.0, 1.0):
+        for alpha in (0.0, _FAST):
             nt.assemble(program, work, alpha, 0.0)
             found.append(self._matrix(work.values))
-        return found[0], found[1] - found[0]
+        return found[0], (found[1] - found[0]) / _FAST
 
     def junctions(self, state: State) -> csr_array:
         """Returns the part of G that diodes and soft limiters make, S, shape (n, n), sparse."""
