@@ -45,11 +45,11 @@ def test_two_capacitors_share_their_charge(fidelity: str):
     assert solution.state.charges[[1, 2]] == pytest.approx([1e-14, 3e-14], rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["square_law", "table", "four_terminal"])
+@pytest.mark.parametrize("kind", ["square_law", "table", "bulk", "model"])
 @pytest.mark.parametrize("fidelity", ["transient", "phase"])
 def test_what_flows_through_a_resistor_arrives(fidelity: str, kind: str):
     """A floating node with a FET's gate on it: its charge is the integral of the only current into it."""
-    resistance, bulk = 1e6, "0" if kind == "four_terminal" else "s"
+    resistance, bulk = 1e6, "0" if kind in ("bulk", "model") else "s"
     fet = ideal.mosfet("n", 1e-6, 1e-6) if kind == "square_law" else sky130.mosfet("nfet_01v8", 1e-6, 0.15e-6)
     instances = (
         Instance("drive", VoltageSource(signal="close"), ("in", "0")),
@@ -61,7 +61,8 @@ def test_what_flows_through_a_resistor_arrives(fidelity: str, kind: str):
     )
     circuit = Circuit("gate", instances, ("mem",))
     options = {"lte": 1e-5} if fidelity == "transient" else {"points_per_plateau": 10}
-    session = NativeEngine(NativeOptions(fidelity=fidelity, **options)).prepare(circuit)  # type: ignore[arg-type]
+    options |= {"fidelity": fidelity, "fets": "model" if kind == "model" else "tables"}
+    session = NativeEngine(NativeOptions(**options)).prepare(circuit)  # type: ignore[arg-type]
     start = session.initial_state()
     solution = session.run(LOGIC, start, Save(("in", "mem"))).raise_for_status()
     t, (v_in, mem) = solution.waveforms.times, solution.waveforms.values.T

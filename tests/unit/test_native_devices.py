@@ -13,7 +13,6 @@ from eqspice.circuit import (
     Device,
     Diode,
     Instance,
-    Mosfet,
     Product,
     Resistor,
     SoftLimiter,
@@ -22,7 +21,7 @@ from eqspice.circuit import (
     VoltageControlledVoltageSource,
 )
 from eqspice.engines.base import State
-from eqspice.engines.native.engine import NativeEngine, NativeSession
+from eqspice.engines.native.engine import NativeEngine, NativeOptions, NativeSession
 from eqspice.pdk import ideal, sky130
 
 NFET = sky130.mosfet("nfet_01v8", 0.42e-6, 0.15e-6, multiplier=3.0)
@@ -31,13 +30,14 @@ LINK = 1e12  # ohm, from each terminal to ground: nothing dangles, and next to n
 VT = 8.617333262e-5 * 300.15
 
 
-def session_of(device: Device, bulk_to_source: bool = False) -> NativeSession:
+def session_of(device: Device, bulk_to_source: bool = False, fets: str = "tables") -> NativeSession:
     """A device with an unknown node at each terminal."""
     nodes = tuple(f"n{k}" for k in range(len(device.terminals)))
     if bulk_to_source:
         nodes = (*nodes[:3], nodes[2])
     links = [Instance(f"link_{node}", Resistor(LINK), (node, "0")) for node in dict.fromkeys(nodes)]
-    return NativeEngine().prepare(Circuit("one", (Instance("x", device, nodes), *links)))
+    options = NativeOptions(fets=fets)  # type: ignore[arg-type]
+    return NativeEngine(options).prepare(Circuit("one", (Instance("x", device, nodes), *links)))
 
 
 def evaluate(session: NativeSession, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,15 +70,21 @@ KINDS: dict[str, tuple[Device, bool]] = {
     "square_law": (ideal.mosfet("p", 1e-6, 1e-7, channel_length_modulation=0.1, multiplier=2.0), False),
     "table_nfet": (NFET, True),
     "table_pfet": (PFET, True),
-    "four_terminal_nfet": (NFET, False),
-    "four_terminal_pfet": (PFET, False),
+    "bulk_nfet": (NFET, False),
+    "bulk_pfet": (PFET, False),
+    "model_nfet": (NFET, False),
+    "model_pfet": (PFET, False),
 }
+
+
+def session_for(kind: str) -> NativeSession:
+    device, tied = KINDS[kind]
+    return session_of(device, tied, "model" if kind.startswith("model") else "tables")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_are_those_of_currents_and_charges(kind: str):
-    device, tied = KINDS[kind]
-    session, rng, h = session_of(device, tied), np.random.default_rng(7), 1e-6
+    session, rng, h = session_for(kind), np.random.default_rng(7), 1e-6
     size = len(session.node_names)
     span = 0.01 if kind == "near_ideal_diode" else 0.7
     for _ in range(20):
@@ -95,8 +101,7 @@ def test_derivatives_are_those_of_currents_and_charges(kind: str):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("product", "amplifier")])
 def test_no_current_and_no_charge_is_made(kind: str):
-    device, tied = KINDS[kind]
-    session, rng = session_of(device, tied), np.random.default_rng(8)
+    session, rng = session_for(kind), np.random.default_rng(8)
     for _ in range(10):
         v = rng.uniform(-0.9, 0.9, len(session.node_names))
         current, charge = evaluate(session, v)
@@ -107,17 +112,17 @@ def test_no_current_and_no_charge_is_made(kind: str):
 def test_a_fet_in_parallel_carries_as_many_times_the_current_and_charge():
     v = np.array([0.6, 0.9, -0.1, -0.4])
     single = sky130.mosfet("nfet_01v8", 0.42e-6, 0.15e-6)
-    for tied in (True, False):
+    for tied, fets in ((True, "tables"), (False, "tables"), (False, "model")):
         at = v[:3] if tied else v
-        one, three = (evaluate(session_of(device, tied), at) for device in (single, NFET))
+        one, three = (evaluate(session_of(device, tied, fets), at) for device in (single, NFET))
         for a, b in zip(one, three, strict=True):
-            assert b == pytest.approx(3.0 * a, rel=1e-12, abs=1e-30)
+            assert b == pytest.approx(3.0 * a, rel=1e-12, abs=1e-12 * np.abs(b).max())
 
 
 def test_tables_and_the_compact_model_agree_where_bulk_is_source():
     v = np.array([0.6, 0.9, -0.1])
     current, charge = evaluate(session_of(NFET, bulk_to_source=True), v)
-    whole, whole_charge = evaluate(session_of(NFET), np.append(v, v[2]))
+    whole, whole_charge = evaluate(session_of(NFET, fets="model"), np.append(v, v[2]))
     assert current[0] == pytest.approx(whole[0], rel=1e-3)
     assert charge[1] == pytest.approx(whole_charge[1], rel=1e-3)
 
@@ -154,16 +159,18 @@ def test_a_diode_goes_on_as_a_straight_line_above_an_ampere():
     assert at == pytest.approx(1.0, rel=1e-6) and above - at == pytest.approx(0.1 / VT, rel=1e-6)
 
 
-def test_a_fet_with_its_bulk_elsewhere_goes_by_the_compact_model():
-    def fets(bulk: str) -> tuple[int, int]:
-        nodes = ("d", "g", "s", bulk)
-        links = [Instance(f"r{k}", Resistor(1e3), (node, "0")) for k, node in enumerate("dgs")]
-        parts = (
-            Instance("m", NFET, nodes),
-            Instance("e", Mosfet(NFET.card, 1e-6, 1e-6), ("d", "g", "0", "0")),
-        )
-        program = NativeEngine().prepare(Circuit("b", (parts[0], *links))).compiled.program
-        return len(program.table_fets.nodes), len(program.compact_fets.nodes)
-
-    assert fets("s") == (1, 0)
-    assert fets("0") == (0, 1)
+@pytest.mark.parametrize(
+    ("bulk", "fets", "expected"),
+    [
+        ("s", "tables", (1, 0, 0)),
+        ("0", "tables", (0, 1, 0)),
+        ("s", "model", (0, 0, 1)),
+        ("0", "model", (0, 0, 1)),
+    ],
+)
+def test_a_fet_goes_the_way_that_its_bulk_allows(bulk: str, fets: str, expected: tuple[int, int, int]):
+    links = [Instance(f"r{k}", Resistor(1e3), (node, "0")) for k, node in enumerate("dgs")]
+    circuit = Circuit("b", (Instance("m", NFET, ("d", "g", "s", bulk)), *links))
+    program = NativeEngine(NativeOptions(fets=fets)).prepare(circuit).compiled.program  # type: ignore[arg-type]
+    groups = program.table_fets, program.bulk_fets, program.compact_fets
+    assert tuple(len(group.nodes) for group in groups) == expected
