@@ -186,3 +186,9 @@ def test_leaving_the_table_is_reported() -> None:
     found = simulate(differential_cell(), "tables", stimulus(top=5.0))
     assert ", m2 by 0." in found.message
     assert "4 FETs left the region" in found.message
+
+
+def test_more_different_fets_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eqspice.engines.native.fets.MOST_TABLES", 1)
+    with pytest.raises(InputError, match=r'2 FETs that all differ .* fets = "model"'):
+        compile_circuit(pass_gate())

@@ -103,7 +103,7 @@ class BulkTable:
         return out, outside
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def characterise_bulk(mosfet: Mosfet) -> BulkTable:
     """Returns the three-axis table of a transistor, from the cache or made anew (about two seconds).
 

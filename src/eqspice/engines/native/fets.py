@@ -13,6 +13,7 @@ from eqspice.circuit import Circuit, FlatDevice, Mosfet
 from eqspice.engines.native import program as pg
 from eqspice.engines.native.devices import mosfet
 from eqspice.engines.native.options import FetModels
+from eqspice.errors import InputError
 from eqspice.pdk import table_files, tables3_kernel
 from eqspice.pdk.ideal import parameter_row
 from eqspice.pdk.osdi import CompactModel, compact_model
@@ -23,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 Kind = Literal["square", "table", "bulk", "compact"]
+
+MOST_TABLES = 256
+"""Three-axis tables in one circuit, 3 MB each."""
 
 _THREE = tuple((row, column) for row in range(3) for column in range(3))
 PAIRS: dict[Kind, tuple[tuple[int, int], ...]] = {
@@ -86,6 +90,12 @@ def bulk_fets(
 ) -> pg.BulkFets:
     """Returns FETs of three-axis tables, from nodes (n, 4) and positions (n, 16); first unknown place."""
     fets, index, multiplier = _distinct(group)
+    if len(fets) > MOST_TABLES:
+        size = 8e-9 * tables3_kernel.SIZE * len(fets)
+        raise InputError(
+            f"fets: {len(fets)} FETs that all differ would need {size:.1f} GB of three-axis tables, at most "
+            f'{MOST_TABLES} are allowed; use fets = "model", or give equal FETs equal parameters.'
+        )
     numbers = table_files.aligned(tables3_kernel.SIZE * len(fets))
     for k, fet in enumerate(fets):
         numbers[k * tables3_kernel.SIZE : (k + 1) * tables3_kernel.SIZE] = characterise_bulk(fet).numbers
