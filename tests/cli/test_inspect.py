@@ -50,7 +50,11 @@ def test_gradcheck_of_a_run(eqspice_here, tmp_path):
     figures = json.loads(said)
     assert code == 0 and figures["samples"] == 3
     assert 0.0 < figures["layers"][0]["cosine"] < 0.95
-    said = eqspice_here("gradcheck", "run", "--samples", 2)[1]
+    said = eqspice_here("gradcheck", "run", "--samples", 2, "--plot", "panel.png")[1]
     assert "layer 1" in said and "cosine of update and descent" in said
     assert (tmp_path / "run" / "gradcheck.npz").is_file()
     assert (tmp_path / "run" / "gradcheck_initial.npz").is_file()
+    assert (tmp_path / "panel.png").read_bytes().startswith(b"\x89PNG")
+    assert eqspice_here("report", "run")[0] == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Before training" in page and "After training" in page and "exact co-content" in page

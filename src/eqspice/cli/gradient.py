@@ -16,6 +16,7 @@ EXAMPLES = (
     "eqspice gradcheck runs/sine-reference-phase-s0-…",
     "eqspice gradcheck runs/digits --initial --samples 50",
     "eqspice gradcheck runs/digits --json > gradient.json",
+    "eqspice gradcheck runs/digits --plot gradient.png",
 )
 
 
@@ -26,6 +27,9 @@ def gradcheck(
         bool, typer.Option("--initial", help="At the weights before training, not after it.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw updates against gradients into this PNG file.")
+    ] = None,
 ) -> None:
     """Compare the circuit's weight update with the true gradient of its loss, and say what is wrong.
 
@@ -35,6 +39,10 @@ def gradcheck(
     from eqspice.run import open_run
 
     check = open_run(run).check_gradient(samples, initial=initial)
+    if plot is not None:
+        from eqspice.report.gradient_plot import draw_check
+
+        draw_check(check, plot)
     if as_json:
         typer.echo(json.dumps(check.summary(), indent=1))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from eqspice.analysis import metrics
 from eqspice.report import plots, style
+from eqspice.report.gradient_plot import gradient_figure
 from eqspice.report.history import History, safe_nrmse
 from eqspice.waveforms import Waveforms
 
@@ -349,11 +351,19 @@ def phases_of(wave: Waveforms) -> list[tuple[str, float, float]]:
     return found
 
 
+def gradient(history: History, weights: str) -> Drawn:
+    """The gradient check at the "initial" or the "trained" weights, if it was made."""
+    check = history.checks.get(weights)
+    return None if check is None else gradient_figure(check)
+
+
 FIGURES: dict[str, Callable[[History], Drawn]] = {
     "fit": fit,
     "loss": loss,
     "weights": weights,
     "waveforms": waveforms,
+    "gradient_initial": partial(gradient, weights="initial"),
+    "gradient_trained": partial(gradient, weights="trained"),
 }
 
 

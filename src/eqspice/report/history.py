@@ -15,6 +15,7 @@ from eqspice.training.build import design_of, initial_weights, task_of
 from eqspice.training.checkpoint import RunFolder
 from eqspice.training.dataset import Task
 from eqspice.training.experiment import Experiment
+from eqspice.training.gradcheck import GradientCheck, load_check
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
@@ -39,6 +40,7 @@ class History:
         weights: per layer, V, shape (C, weights of the layer).
         test: x, y and predicted of the test set, V; None if it was not evaluated.
         waveforms: by name, "first" and "last" as far as they exist.
+        checks: gradient checks by "initial" and "trained" weights, as far as they were made.
         work: CPU seconds and counts as far as they are known.
     """
 
@@ -56,6 +58,7 @@ class History:
     weights: list[FloatArray]
     test: dict[str, FloatArray] | None
     waveforms: dict[str, Waveforms]
+    checks: dict[str, GradientCheck]
     work: dict[str, float]
 
     @property
@@ -121,6 +124,7 @@ def read_history(folder: RunFolder) -> History:
         weights=weights,
         test=_test(folder),
         waveforms=_waveforms(folder),
+        checks=_checks(folder),
         work=_work(folder, manifest),
     )
 
@@ -156,6 +160,16 @@ def _waveforms(folder: RunFolder) -> dict[str, Waveforms]:
     for name in ("first", "last"):
         try:
             found[name] = folder.read_waveforms(name)
+        except StorageError:
+            continue
+    return found
+
+
+def _checks(folder: RunFolder) -> dict[str, GradientCheck]:
+    found = {}
+    for name in ("initial", "trained"):
+        try:
+            found[name] = load_check(folder, initial=name == "initial")
         except StorageError:
             continue
     return found

@@ -52,6 +52,7 @@ def page(history: History, pictures: dict[str, Picture]) -> str:
         ("Learning", _shown(pictures, "loss", "There are no presentations yet.")),
         ("Weights", _shown(pictures, "weights", "No chunk of presentations was finished.")),
         ("Waveforms", _shown(pictures, "waveforms", "No waveforms were kept.")),
+        *([("Gradient", _gradient(history, pictures))] if history.checks else []),
         ("Circuit", _circuit(history)),
         ("Cost", _pairs(summary.cost_rows(history)) or _note("Nothing was simulated.")),
         ("Settings", _settings(history)),
@@ -139,6 +140,15 @@ def _fit(history: History, pictures: dict[str, Picture]) -> str:
 
 def _shown(pictures: dict[str, Picture], name: str, without: str) -> str:
     return figure(pictures[name]) if name in pictures else _note(without)
+
+
+def _gradient(history: History, pictures: dict[str, Picture]) -> str:
+    parts = []
+    for name, check in history.checks.items():
+        lines = "".join(f"<li>{escape(line)}</li>" for line in check.verdict)
+        title = "Before training" if name == "initial" else "After training"
+        parts.append(f"<h3>{title}</h3>{figure(pictures[f'gradient_{name}'])}<ul>{lines}</ul>")
+    return "".join(parts)
 
 
 def _circuit(history: History) -> str:
