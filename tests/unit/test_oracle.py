@@ -59,10 +59,10 @@ def test_a_network_without_hidden_layer_has_the_gradient_of_its_closed_form():
     state, oracle = initial_state(bench), Oracle(bench)
     x, y = bench.task.x[0], bench.task.y[0]
     weights = bench.weights(state)[0]
-    # Conductances k (1 V ± w) to ±x; the amplifier passes the current into load and its own 10 ohm back
-    # to the column, as g (1/g) of the column's voltage over 10 kohm + 10 ohm.
-    load, gain, k = 10e3, 2.5, 1e-4
-    conductance = 2 * k * 3 + 1.0 / (load + 10.0)
+    # Conductances k (1 V ± w) to ±x; the amplifier passes the current into load and its own 10 ohm back to
+    # the column.
+    load, gain, back, k = 10e3, bench.design.gain, bench.design.back_gain, 1e-4
+    conductance = 2 * k * 3 + gain * back / (load + 10.0)
     forward = gain * load / (load + 10.0) * 2 * k * x / conductance
     out = forward @ weights
     free = oracle.settle(state, x[None], y[None]).free[0]
