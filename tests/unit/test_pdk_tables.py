@@ -61,6 +61,16 @@ def test_table_equals_the_model_off_the_grid(name: str, corner: str) -> None:
     assert np.abs(model.current[:, 1]).max() == 0.0  # what allows I_s = -I_d
 
 
+@pytest.mark.parametrize("name", DEVICES)
+def test_continuous_cards_are_right_beside_zero_drain_voltage(name: str) -> None:
+    # Their sheet resistance puts nodes inside: the derivative at the seam must be that of the model.
+    device = mosfet(name, model_set="continuous")
+    vgs = device.card.polarity * np.repeat([0.6, 1.0, 1.6], 6)
+    vds = np.tile([-5e-3, -1e-3, -1e-5, 1e-5, 1e-3, 5e-3], 3)
+    found, model = tables.characterise(device).evaluate(vgs, vds), direct(device, vgs, vds)
+    assert np.abs(found[:, 0] / model.current[:, 0] - 1.0).max() < 1e-3
+
+
 @pytest.mark.parametrize("low", [-2.0, 2.3])
 def test_derivatives_are_those_of_the_splines(low: float) -> None:
     table = tables.characterise(mosfet())

@@ -27,7 +27,7 @@ from eqspice.pdk.splines import fit_uniform
 
 _log = logging.getLogger(__name__)
 
-TABLE_VERSION = 2
+TABLE_VERSION = 3
 """Part of the cache key: change it when what a table holds changes."""
 
 SPAN = 2.2
@@ -37,7 +37,9 @@ STEP = 0.01
 """Volts between grid points."""
 
 _GATE_CURRENT = 1e-12
-_BESIDE = 1e-12  # volts beside V_ds = 0, where the derivative on that side is taken
+# Volts beside V_ds = 0, where the derivative on that side is taken. Far above what the model
+# call starts internal nodes apart by: there it would see exactly 0 V between drain and source.
+_BESIDE = 1e-9
 
 Floats = NDArray[np.float64]
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-TABLE_VERSION = 1
+TABLE_VERSION = 2
 """Part of the cache key: change it when what a table holds changes."""
 
 _TOLERANCE = 3e-4  # of a current; only the ratio to the others matters, the number of knots is fixed
@@ -39,7 +39,9 @@ _CHARGE_TOLERANCE = 1e-4  # of the largest gate charge
 _FINE = 0.005  # volts: grid on which the fourth derivatives are taken
 _LARGEST_SPACING, _GROWTH = 0.2, 0.3
 _MARGIN = 0.1  # volts beyond the region in which knots are placed with care
-_BESIDE = 1e-12  # volts beside V_ds = 0, where derivatives are taken
+# Volts beside V_ds = 0, where derivatives are taken. Far above what the model
+# call starts internal nodes apart by: there it would see exactly 0 V between drain and source.
+_BESIDE = 1e-9
 _NO_IMPACT = 1e-14  # amperes: a smaller spline coefficient of the impact ionisation current is zero
 _NO_GATE_CURRENT = 1e-12
 _ASYMMETRY = 1e-6  # largest difference, relative to the largest current or charge
