@@ -102,10 +102,11 @@ def test_dc_equals_ngspice(
 
 
 @needs_ngspice
+@pytest.mark.parametrize("junctions", sky130.JUNCTIONS)
 @pytest.mark.parametrize("name", ["nfet_01v8", "pfet_01v8"])
-def test_capacitances_equal_ngspice(tmp_path: Path, name: str) -> None:
+def test_capacitances_equal_ngspice(tmp_path: Path, name: str, junctions: str) -> None:
     width, length = DEVICES[name]
-    mosfet = sky130.mosfet(name, width * UM, length * UM)
+    mosfet = sky130.mosfet(name, width * UM, length * UM, junctions=junctions)
     sign, frequency = mosfet.card.polarity, 1e3
     # With bulk at source too: a junction at exactly 0 V is a case of its own in the model.
     biases = [(0.1, 1.2, -0.3), (1.2, 0.8, 0.0), (0.9, 0.2, 0.001), (0.4, -0.8, -0.2), (-0.2, 0.9, -0.4)]
@@ -132,8 +133,9 @@ def test_capacitances_equal_ngspice(tmp_path: Path, name: str) -> None:
             )
             found = -ngspice(folder, deck)[2::2] / (2 * np.pi * frequency)
             # They differ by 1e-4 where impact ionisation biases the body network (we add the charge of an
-            # inner node to its terminal), by 2e-3 where drain and source have changed places.
-            limit = 5e-4 if sign * v[0] > 0 else 3e-3
+            # inner node to its terminal), by 2e-3 where drain and source have changed places, which weighs
+            # more where areas, and with them most of the capacitance, are left out.
+            limit = 5e-4 if sign * v[0] > 0 else 3e-3 if junctions == "physical" else 5e-3
             assert np.abs(found - exact[:, column]).max() < limit * np.abs(exact).max()
 
 

@@ -9,7 +9,8 @@ DIALECTS = ("ngspice", "vacask")
 LEVELS = {"ngspice": ("bsim4",), "vacask": ("bsim4", "psp103")}
 PSP103 = "psp103va"  # what VACASK calls the module of the model's source
 _JUNCTION_CURRENTS = frozenset({"jss", "jsd", "jsws", "jswd", "jswgs", "jswgd"})
-_AREAS = frozenset({"ad", "as", "pd", "ps"})
+_AREAS = frozenset({"ad", "as"})
+_PERIMETERS = frozenset({"pd", "ps"})
 _WIDTH = 100
 
 
@@ -42,10 +43,11 @@ def model_card_text(mosfet: Mosfet, name: str, dialect: str = "ngspice") -> str:
 def instance_text(mosfet: Mosfet, dialect: str = "ngspice") -> str:
     """Returns the parameters of the instance line: `w=… l=… m=… ad=…`, in SI units."""
     _check(mosfet, dialect)
-    # Zero must be said: areas that are not given are worked out from the layout rules of the card.
-    zero = _AREAS if dialect == "ngspice" and is_legacy(mosfet) else frozenset()
-    pairs = [("w", mosfet.width), ("l", mosfet.length), ("m", mosfet.multiplier)]
-    pairs += [(key, 0.0 if key in zero else value) for key, value in mosfet.instance]
+    instance = dict(mosfet.instance)
+    if dialect == "ngspice" and is_legacy(mosfet):
+        # Zero must be said: areas that are not given are worked out from the layout rules of the card.
+        instance |= dict.fromkeys(_AREAS, 0.0) | dict.fromkeys(_PERIMETERS, _gate_edge(mosfet))
+    pairs = [("w", mosfet.width), ("l", mosfet.length), ("m", mosfet.multiplier), *instance.items()]
     names = {"m": "$mfactor"} if dialect == "vacask" else {}
     return " ".join(f"{names.get(key, key)}={float(value)!r}" for key, value in pairs)
 
@@ -54,6 +56,17 @@ def is_legacy(mosfet: Mosfet) -> bool:
     """Whether the body junctions are the 1e-14 A ones of BSIM4 below version 4.7."""
     area: float = dict(mosfet.instance).get("ad", 0.0)
     return 0.0 < area <= 1e-19
+
+
+def _gate_edge(mosfet: Mosfet) -> float:
+    """Returns the perimeter of a junction that is nothing but the gate's edge, a trifle less, in m.
+
+    BSIM4 takes the gate's edge off a perimeter. Below version 4.7 nothing stops a perimeter of zero
+    from becoming a negative sidewall then, whose capacitance counts in forward bias.
+    """
+    card = dict(mosfet.card.parameters)
+    narrower = 2.0 * card.get("dwj", card.get("dwc", 0.0))
+    return (mosfet.width + card.get("xw", 0.0) - narrower) * (1.0 - 1e-6)
 
 
 def _wrapped(words: list[str], start: str) -> list[str]:

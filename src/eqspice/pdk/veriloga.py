@@ -31,29 +31,38 @@ def source(name: str) -> str:
 
 @cache
 def compiled(name: str) -> Path:
-    """Returns the OSDI library of a packed Verilog-A file of ours; made on first use in some seconds.
+    """Returns the OSDI library of a packed Verilog-A file of ours; made on first use in some seconds."""
+    return library(name, source(name))
+
+
+def library(name: str, text: str) -> Path:
+    """Returns the OSDI library of a Verilog-A text, compiled once per machine.
+
+    Args:
+        name: what the library is called, up to the first point.
+        text: Verilog-A.
 
     Raises:
         ModelError: the compiler is missing or failed, or the cache folder cannot be written.
     """
-    text, program = source(name), compiler()
+    program = compiler()
     stamp = f"{program.stat().st_size} {program.stat().st_mtime_ns} {sys.platform}"
     key = hashlib.sha256(f"{stamp}\n{text}".encode()).hexdigest()[:16]
-    library = cache_folder() / f"{name.split('.')[0]}-{key}.osdi"
-    if library.is_file():
-        return library
+    place = cache_folder() / f"{name.split('.')[0]}-{key}.osdi"
+    if place.is_file():
+        return place
     try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
             made = _run(program, text, Path(folder))
             made.chmod(0o755)
-            os.replace(made, library)  # another process may do the same: it appears whole or not at all
+            os.replace(made, place)  # another process may do the same: it appears whole or not at all
     except OSError as error:
         raise ModelError(
-            f"{name}: the compiled model cannot be kept in {library.parent} ({error.strerror}). "
+            f"{name}: the compiled model cannot be kept in {place.parent} ({error.strerror}). "
             "Set EQSPICE_CACHE to a folder that can be written."
         ) from error
-    return library
+    return place
 
 
 def compiler() -> Path:

@@ -118,12 +118,22 @@ class Deck:
         """Returns the simulator's node names of a device."""
         return [self.nodes[node] for node in flat.nodes]
 
+    def start(self) -> dict[str, float]:
+        """Returns the volts of every node at the start: the state's, and what grounded sources hold."""
+        volts = {GROUND: 0.0} | dict.fromkeys(self.circuit.nodes, 0.0)
+        if self.state is not None:
+            volts |= dict(zip(self.circuit.nodes, self.state.voltages.tolist(), strict=True))
+        for flat in self.circuit.devices:
+            if isinstance(flat.device, VoltageSource) and GROUND in flat.nodes:
+                wave = self.waveform(flat.device)
+                value = flat.device.dc if wave is None else float(wave[1][0])
+                p, n = flat.nodes
+                volts |= {p: value} if n == GROUND else {n: -value}
+        return volts | {GROUND: 0.0}
+
     def initial(self) -> list[tuple[str, float]]:
         """Returns (simulator's node name, volts) of every node that does not start at zero."""
-        if self.state is None:
-            return []
-        pairs = zip(self.circuit.nodes, self.state.voltages, strict=True)
-        return [(self.nodes[node], float(value)) for node, value in pairs if value != 0.0]
+        return [(self.nodes[node], value) for node, value in self.start().items() if value != 0.0]
 
     def waveform(self, source: VoltageSource | CurrentSource) -> tuple[FloatArray, FloatArray] | None:
         """Returns (times, values) of a source with a signal, without points inside plateaus; else None."""
@@ -158,7 +168,9 @@ def make_deck(circuit: Circuit, stimulus: Stimulus, state: State | None, save: S
         raise InputError("state: voltages must be finite.")
     models: dict[Mosfet, str] = {}
     for flat in circuit.devices:
-        if isinstance(flat.device, Mosfet) and model_key(flat.device) not in models:
+        if not isinstance(flat.device, Mosfet) or flat.device.card.level == "square_law":
+            continue  # a square law is written out, it has no card
+        if model_key(flat.device) not in models:
             models[model_key(flat.device)] = f"fet{len(models)}"
     return Deck(
         circuit,
@@ -170,6 +182,11 @@ def make_deck(circuit: Circuit, stimulus: Stimulus, state: State | None, save: S
         tuple(wanted),
         models,
     )
+
+
+def recorded(deck: Deck) -> list[str]:
+    """Returns the simulator's names of all nodes: the last voltages of all of them are the state."""
+    return [name for node, name in deck.nodes.items() if node != "0"]
 
 
 def model_key(mosfet: Mosfet) -> Mosfet:

@@ -16,7 +16,7 @@ from eqspice.circuit import Circuit, CurrentSource, FlatDevice, Mosfet, Stimulus
 from eqspice.engines.base import Save, Solution, State, Statistics
 from eqspice.engines.spice import dialects, process, spicetext
 from eqspice.engines.spice.dialects import Deck, number
-from eqspice.engines.spice.rawfile import Plot, read_raw
+from eqspice.engines.spice.rawfile import read_raw
 from eqspice.engines.spice.results import Results, solution
 from eqspice.errors import InputError, SimulatorError
 from eqspice.pdk.cards import instance_text, model_card_text
@@ -133,11 +133,11 @@ class NgspiceWriter:
             f".options reltol={number(options.reltol)} abstol={number(options.abstol)} "
             f"vntol={number(options.vntol)} chgtol={number(options.chgtol)} gmin={number(options.gmin)}",
             f".options temp={number(dialects.temperature(deck.circuit))} tnom=27 method={options.method} "
-            "itl4=100 noopiter",
+            "itl4=100",
         ]
         initial = [f"v({node})={number(value)}" for node, value in deck.initial()]
         lines += dialects.wrap(initial, " ", ".ic ", "+ ") if initial else []
-        recorded = (f"v({name})" for name in spicetext.recorded(deck))
+        recorded = (f"v({name})" for name in dialects.recorded(deck))
         lines += dialects.wrap(recorded, " ", ".save ", "+ ")
         lines += [".control", "set filetype=binary", "set num_threads=1"]
         lines += [f"tran {step} {number(deck.stop)} 0 {longest} uic", "rusage everything"]
@@ -213,8 +213,7 @@ class NgspiceSession:
             done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
             _check(done, folder)
             run = read_raw(folder / RAW)[0]
-            final = Plot(run.title, run.names, run.values[-1:])
-            results = Results(run, final, lambda node: f"v({node})", _statistics(done))
+            results = Results(run, lambda node: f"v({node})", _statistics(done))
             return solution(deck, results, save, {"engine": NgspiceEngine.name, "program": "ngspice"})
 
 

@@ -250,19 +250,6 @@ def work_folder(simulator: str, keep: bool = False) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def cache_folder() -> Path:
-    """Returns the folder for compiled device models: EQSPICE_CACHE, or the platform's cache folder."""
-    given = os.environ.get("EQSPICE_CACHE")
-    if given:
-        return Path(given)
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "eqspice" / "cache"
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "eqspice"
-    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache")) / "eqspice"
-
-
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Writes the files of a deck, with line feeds on every platform."""
     for name, text in files.items():

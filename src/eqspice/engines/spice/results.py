@@ -21,14 +21,12 @@ class Results:
     """What a simulator left.
 
     Attributes:
-        run: the recorded nodes over time; the first variable is time in seconds.
-        final: all nodes; its first point is the end of the run.
+        run: all nodes over time; the first variable is time in seconds.
         column: name of the variable that holds a node's voltage, from the simulator's node name.
         statistics: counts and CPU time.
     """
 
     run: Plot
-    final: Plot
     column: Callable[[str], str]
     statistics: Statistics
 
@@ -44,7 +42,7 @@ def solution(deck: Deck, results: Results, save: Save | None, provenance: Mappin
         reached = float(times[-1]) if len(times) else 0.0
         raise SimulatorError(f"the simulation stopped at {reached:.9g} s of {deck.stop:.9g} s.")
     values = _columns(results.run, deck, deck.save, results.column)
-    last = _columns(results.final, deck, deck.circuit.nodes, results.column)[0]
+    last = _columns(results.run, deck, deck.circuit.nodes, results.column)[-1]
     origin = float(deck.stimulus.times[0])
     waveforms = Waveforms(times + origin, deck.save, values)
     if save is not None and save.times is not None:

@@ -68,11 +68,6 @@ def sources(deck: Deck) -> list[str]:
     return lines
 
 
-def recorded(deck: Deck) -> list[str]:
-    """Returns the simulator's names of all nodes: the last voltages of all of them are the state."""
-    return [name for node, name in deck.nodes.items() if node != "0"]
-
-
 def smooth_switch(flat: FlatDevice, switch: Switch, deck: Deck) -> list[str]:
     """Returns a behavioural source with the switch's own law."""
     p, n, cp, cn = deck.at(flat)
