@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command(epilog=examples(*train.EXAMPLES))(train.train)
 app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
 app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
+app.command(epilog=examples(*report.CHARACTERIZE_EXAMPLES))(report.characterize)
 app.command()(inspect.tasks)
 app.command()(inspect.presets)
 app.command()(inspect.doctor)

@@ -79,8 +79,7 @@ def crossbar(design: Design, layer: int, fets: FetFactory) -> Subcircuit:
     """
     inputs, outputs = design.shape(layer)
     transposed = design.transposed(layer)
-    multiplier = design.multipliers[layer]
-    cell, update_sign = _synapse(design, fets, design.storage_capacitance * multiplier, multiplier)
+    cell, update_sign = synapse(design, layer, fets)
     origin = "design.crossbar"
     instances = []
     for i in range(inputs):
@@ -108,10 +107,10 @@ def _own_cell(design: Design, fets: FetFactory, cell: SpiceCell, **quantities: f
     return cell.build(netlist_kit(process.kit, fets), known, process.temperature)
 
 
-def _synapse(
-    design: Design, fets: FetFactory, capacitance: float, multiplier: float
-) -> tuple[Subcircuit, float]:
-    """Returns the synapse and the sign of its updates."""
+def synapse(design: Design, layer: int, fets: FetFactory) -> tuple[Subcircuit, float]:
+    """Returns the synapse of a layer and the sign of its updates."""
+    multiplier = design.multipliers[layer]
+    capacitance = design.storage_capacitance * multiplier
     own, kind = design.cells.synapse, SYNAPSES[design.synapse]
     if own is None:
         return kind.build(fets, design.switch, capacitance, multiplier), kind.update_sign
