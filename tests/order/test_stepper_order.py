@@ -9,6 +9,7 @@ from eqspice.circuit import Capacitor, Circuit, Diode, Instance, Mosfet, Resisto
 from eqspice.engines.base import Save
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
+from eqspice.engines.native import track as tk
 from eqspice.engines.native.engine import NativeEngine, NativeOptions, NativeSession
 from eqspice.pdk import ideal, sky130
 
@@ -141,7 +142,7 @@ def work_and_track(h1: float, h2: float):
     program = session.compiled.program
     work = pg.new_work(program)
     track = session._track(work, RAMP.times, RAMP.values, session.initial_state())
-    track.clock[stepper.STEP], track.clock[stepper.STEP_BEFORE] = h1, h2
+    track.clock[tk.STEP], track.clock[tk.STEP_BEFORE] = h1, h2
     return program, work, track
 
 
@@ -151,7 +152,7 @@ def test_bdf2_differentiates_parabolas_exactly_at_any_ratio_of_steps(ratio: floa
     h = ratio * h1
     _, work, track = work_and_track(h1, h1)
     for c0, c1, c2 in np.eye(3):
-        track.place[stepper.ORDER] = 1
+        track.place[tk.ORDER] = 1
         now = 5.0
 
         def charge(t: float, c: tuple[float, ...] = (c0, c1, c2)) -> float:
@@ -160,7 +161,7 @@ def test_bdf2_differentiates_parabolas_exactly_at_any_ratio_of_steps(ratio: floa
         track.charge_1[:], track.charge_2[:] = charge(now - h), charge(now - h - h1)
         alpha = stepper._discretise(work, track, 0, h)
         assert alpha * charge(now) + work.history[-1] == pytest.approx(c1 + 2 * c2 * now, abs=1e-12)
-    track.place[stepper.ORDER] = 0
+    track.place[tk.ORDER] = 0
     alpha = stepper._discretise(work, track, 0, h)
     assert alpha * 3.0 * track.charge_1[-1] + work.history[-1] == pytest.approx(2.0 * track.charge_1[-1] / h)
 
@@ -170,7 +171,7 @@ def test_the_local_error_is_that_of_bdf2_on_a_cubic(h: float, h1: float, h2: flo
     """BDF2 from exact history on x' = f(t), x = t^3: what it misses in one step is the error's formula."""
     program, work, track = work_and_track(h1, h2)
     now = 4.0
-    track.place[stepper.ORDER] = 2
+    track.place[tk.ORDER] = 2
     work.voltage[:] = now**3
     track.before_1[:], track.before_2[:] = (now - h) ** 3, (now - h - h1) ** 3
     track.before_3[:] = (now - h - h1 - h2) ** 3
@@ -185,7 +186,7 @@ def test_the_local_error_is_that_of_bdf2_on_a_cubic(h: float, h1: float, h2: flo
 def test_the_first_step_s_error_is_that_of_backward_euler_on_a_parabola():
     program, work, track = work_and_track(0.5, 0.0)
     now, h, h1 = 2.0, 1.5, 0.5
-    track.place[stepper.ORDER] = 1
+    track.place[tk.ORDER] = 1
     work.voltage[:] = now**2
     track.before_1[:], track.before_2[:] = (now - h) ** 2, (now - h - h1) ** 2
     _, first = stepper._error(program, work, track, h)

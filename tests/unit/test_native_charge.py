@@ -88,15 +88,23 @@ def with_tight_write_switches(instance: Instance) -> Instance:
     return instance
 
 
-@pytest.mark.parametrize(("fidelity", "count"), [("phase", 250), ("transient", 250)])
-def test_stored_weights_do_not_drift(fidelity: str, count: int):
+@pytest.mark.parametrize(
+    ("fidelity", "count", "widths"),
+    [
+        ("phase", 250, (3, 4, 2)),
+        ("transient", 250, (3, 4, 2)),
+        ("phase", 50, (2, 8, 8, 1)),
+        ("transient", 10, (2, 8, 8, 8, 1)),
+    ],
+)
+def test_stored_weights_do_not_drift(fidelity: str, count: int, widths: tuple[int, ...]):
     """No update: over 250 presentations 10 nV per 0.1 pF at most may come of the arithmetic."""
-    design = get_preset("reference").build((3, 4, 2))
+    design = get_preset("reference").build(widths)
     circuit = elaborate(design)
     circuit = replace(circuit, instances=tuple(with_tight_write_switches(part) for part in circuit.instances))
     session = NativeEngine(NativeOptions(fidelity=fidelity)).prepare(circuit)  # type: ignore[arg-type]
     rng = np.random.default_rng(5)
-    weights = [rng.uniform(-0.4, 0.4, design.shape(layer)) for layer in range(2)]
+    weights = [rng.uniform(-0.4, 0.4, design.shape(layer)) for layer in range(design.layers)]
     stimulus = sc.set_sequence(design, weights)
     state = session.run(stimulus, None, Save(("set",), stimulus.times[-1:])).raise_for_status().state
     at = [session.node_names.index(node) for layer in weight_nodes(design) for row in layer for node in row]
@@ -104,9 +112,9 @@ def test_stored_weights_do_not_drift(fidelity: str, count: int):
         [np.full(m.size, design.multipliers[layer] * 1e-13) for layer, m in enumerate(weights)]
     )
     data = sc.Presentations(
-        rng.uniform(-1.0, 1.0, (count, 3)),
-        rng.uniform(-0.02, 0.02, (count, 2)),
-        np.full((count, 1, 2), sc.NO_ROW),
+        rng.uniform(-1.0, 1.0, (count, widths[0])),
+        rng.uniform(-0.02, 0.02, (count, widths[-1])),
+        np.full((count, 1, design.layers), sc.NO_ROW),
     )
     plan = sc.presentation_schedule(design, data, sc.set_period(design))
     after = session.run(plan.stimulus, state, Save(("set",), plan.free_ends)).raise_for_status().state

@@ -242,6 +242,14 @@ def test_an_error_that_min_step_leaves_too_large_is_not_passed_over():
     assert low_pass(lte=1e-3, min_step=2e-8).run(RAMP).status is Status.SUCCESS
 
 
+def test_a_jump_at_the_start_that_no_step_can_resolve_is_passed_over():
+    """A volt across a silicon junction asks 600 A into 10 fF: it is charged before the shortest step ends."""
+    parts = Instance("d", Diode(), ("in", "out")), Instance("c", Capacitor(1e-14), ("out", "0"))
+    session = prepare(*parts, Instance("r", Resistor(1e5), ("out", "0")), storage=("out",))
+    solution = session.run(Stimulus(RAMP.times, ("x",), np.ones((3, 1)))).raise_for_status()
+    assert solution.state.voltages == pytest.approx(session.operating_point({"x": 1.0}).voltages, abs=1e-3)
+
+
 def test_steps_are_cut_where_newton_fails_and_the_result_is_right():
     """A comparator with positive feedback snaps over: no step across converges in five iterations."""
     diode = Instance("d", Diode(1e-15, 0.05), ("in", "out"))

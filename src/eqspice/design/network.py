@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,8 +49,10 @@ class Timing:
     offset: int = 4
 
     def __post_init__(self) -> None:
-        if not self.step > 0:
+        if not (self.step > 0 and math.isfinite(self.step)):
             raise InputError(f"timing.step: {self.step} is not allowed, it must be positive.")
+        if self.period % 2:
+            raise InputError(f"timing: period {self.period} is not allowed, it must be even.")
         if self.edge < 1 or self.offset < self.edge + 1 or self.width < 2 * self.offset + self.edge:
             raise InputError(
                 f"timing: period {self.period}, edge {self.edge}, offset {self.offset} leave no plateau; "
@@ -129,7 +132,7 @@ class Design:
                     f"{self.layers} are needed, one per layer."
                 )
         for name in ("nudge_conductance", "output_load", "gain", "storage_capacitance", "held_capacitance"):
-            if not getattr(self, name) > 0:
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
 
     @property

@@ -14,6 +14,7 @@ from eqspice.engines.base import Save, Solution, State, Statistics, Status
 from eqspice.engines.native import newton as nt
 from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
+from eqspice.engines.native import track as tk
 from eqspice.engines.native.compile import Compiled, compile_circuit
 from eqspice.engines.native.devices import diode
 from eqspice.engines.native.fets import outside_message
@@ -112,7 +113,7 @@ class NativeSession:
         code, newton_status, kept_times, kept_values = outcome
         waveforms = Waveforms(kept_times + origin, tuple(save.nodes), kept_values)
         end = State(
-            float(track.clock[stepper.NOW] + origin),
+            float(track.clock[tk.NOW] + origin),
             track.before_1[self.compiled.places],
             track.charge_1[self.compiled.places],
         )
@@ -215,9 +216,9 @@ class NativeSession:
             raise InputError(f"save: node {unknown[0]!r} does not exist.")
         return np.array([self._place[node] for node in nodes], np.int32)
 
-    def _control(self) -> stepper.Control:
+    def _control(self) -> tk.Control:
         o = self.options
-        return stepper.Control(
+        return tk.Control(
             lte=o.lte,
             fixed=1.0 if o.fidelity == "phase" else 0.0,
             max_step=o.max_step if o.max_step > 0 else np.inf,
@@ -251,7 +252,7 @@ class NativeSession:
                 )
         work.voltage[self.compiled.places] = state.voltages
 
-    def _track(self, work: pg.Work, times: FloatArray, values: FloatArray, start: State) -> stepper.Track:
+    def _track(self, work: pg.Work, times: FloatArray, values: FloatArray, start: State) -> tk.Track:
         program = self.compiled.program
         size = program.first_unknown + program.unknowns
         self._put(work, start)
@@ -261,9 +262,9 @@ class NativeSession:
         else:
             work.charge[self.compiled.places] = start.charges
         arrays = [np.zeros(size) for _ in range(7)]
-        kept = stepper.REMEMBERED if self.options.fidelity == "phase" else 0
+        kept = tk.REMEMBERED if self.options.fidelity == "phase" else 0
         arrays += [np.zeros((kept, size)), np.zeros((kept, program.first_unknown))]
-        track = stepper.Track(np.zeros(4), np.zeros(8, np.int64), *arrays)
+        track = tk.Track(np.zeros(4), np.zeros(8, np.int64), *arrays)
         track.before_1[:] = work.voltage
         track.charge_1[:] = work.charge
         return track
@@ -296,8 +297,8 @@ class NativeSession:
     def _loop(
         self,
         work: pg.Work,
-        track: stepper.Track,
-        control: stepper.Control,
+        track: tk.Track,
+        control: tk.Control,
         times: FloatArray,
         values: FloatArray,
         marks: FloatArray,
@@ -310,10 +311,10 @@ class NativeSession:
         kept_values: list[FloatArray] = []
         if len(record) == 0:
             values_out[0] = work.voltage[probes]
-            track.place[stepper.KEPT] = 1
+            track.place[tk.KEPT] = 1
         at_start = int(np.searchsorted(record, 0.0, side="right"))
         values_out[:at_start] = work.voltage[probes]
-        track.place[stepper.NEXT_RECORD] = at_start
+        track.place[tk.NEXT_RECORD] = at_start
         stepper._pass_mark(work, track, marks, control)
         while True:
             code, status = stepper.run(
@@ -321,19 +322,19 @@ class NativeSession:
                 probes, record, times_out, values_out,
             )  # fmt: skip
             if len(record) == 0:
-                filled = int(track.place[stepper.KEPT])
+                filled = int(track.place[tk.KEPT])
                 kept_times.append(times_out[:filled].copy())
                 kept_values.append(values_out[:filled].copy())
-                track.place[stepper.KEPT] = track.place[stepper.KEPT_AT_MARK] = 0
+                track.place[tk.KEPT] = track.place[tk.KEPT_AT_MARK] = 0
             if code != stepper.RECORD_FULL:
                 break
         if len(record):
-            filled = int(track.place[stepper.NEXT_RECORD])
+            filled = int(track.place[tk.NEXT_RECORD])
             return code, status, times_out[:filled], values_out[:filled]
         return code, status, np.concatenate(kept_times), np.concatenate(kept_values)
 
     def _explain(
-        self, code: int, status: int, work: pg.Work, track: stepper.Track, origin: float
+        self, code: int, status: int, work: pg.Work, track: tk.Track, origin: float
     ) -> tuple[Status, str]:
         if code == stepper.DONE:
             return Status.SUCCESS, ""
@@ -342,8 +343,8 @@ class NativeSession:
             stepper.ERROR_LIMIT: Status.ERROR_LIMIT,
         }.get(code, _OF_NEWTON[status])
         return kind, (
-            f"native engine stopped at {track.clock[stepper.NOW] + origin:.9g} s: {self._where(work)}, "
-            f"step {track.clock[stepper.STEP]:.3g} s: {kind.value}."
+            f"native engine stopped at {track.clock[tk.NOW] + origin:.9g} s: {self._where(work)}, "
+            f"step {track.clock[tk.STEP]:.3g} s: {kind.value}."
         )
 
     def _where(self, work: pg.Work) -> str:

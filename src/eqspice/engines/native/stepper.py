@@ -2,20 +2,32 @@
 
 One call runs a whole chunk. The step is controlled on the storage nodes: all else follows them and
 the inputs almost at once. Every breakpoint restarts with backward Euler; if the second step shows
-that this first step was too long, the breakpoint is taken again with a shorter one.
+that this first step was too long, the breakpoint is taken again with a shorter one. What is over in
+ten of the shortest steps is a jump, and not resolved.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from eqspice.engines.native import newton as nt
+from eqspice.engines.native.guess import predict, recall
+from eqspice.engines.native.track import (
+    KEPT,
+    KEPT_AT_MARK,
+    MARK,
+    NEXT_RECORD,
+    NEXT_STEP,
+    NOW,
+    ORDER,
+    RECORD_AT_MARK,
+    REMEMBERED,
+    SEGMENT,
+    SOLUTIONS,
+    STEP,
+    STEP_BEFORE,
+)
 from eqspice.jit import kernel
-
-FloatArray = NDArray[np.float64]
 
 DONE = 0
 RECORD_FULL = 1
@@ -23,81 +35,10 @@ FAILED = 2
 STEP_LIMIT = 3
 ERROR_LIMIT = 4
 
-# Places in Track.clock.
-NOW = 0  # time of the last step
-STEP = 1  # the last step
-STEP_BEFORE = 2  # the step before it
-NEXT_STEP = 3  # step to try
-
-# Places in Track.place.
-MARK = 0  # next mark
-SEGMENT = 1  # segment of the stimulus
-ORDER = 2  # steps since the last mark: the length of the history
-NEXT_RECORD = 3  # next of the wanted times
-KEPT = 4  # time points recorded
-RECORD_AT_MARK = 5  # the two above at the last mark
-KEPT_AT_MARK = 6
-SOLUTIONS = 7  # solutions remembered so far
-
 FIRST_FRACTION = 0.125  # first step after a breakpoint, as a fraction of the segment
 GROWTH = 10.0
+JUMP = 10.0  # shortest steps after a mark, in which what is faster than those is a jump
 GMIN_START = 1e-6
-REMEMBERED = 64  # solutions kept as first guesses
-SAME_INPUTS = 1e-8  # V^2: nearer than this the older solution is replaced
-LARGE_CHANGE = 0.05  # V: an input that moves more in a step makes a remembered guess worth a look
-
-
-class Control(NamedTuple):
-    """Numbers that steer the stepper.
-
-    Attributes:
-        lte: allowed local error of a storage node per step, V.
-        fixed: 1.0 for backward Euler at exactly the marks, 0.0 for error control.
-        max_step: longest step, s.
-        min_step: shortest step that Newton's failures or the error may ask for, s.
-        exact_step: if positive, every step is this long and no error is controlled (order tests), s.
-        bypass: V.
-        max_change: V.
-        newton_limit: iterations.
-        max_steps: time steps, rejected ones included.
-    """
-
-    lte: float
-    fixed: float
-    max_step: float
-    min_step: float
-    exact_step: float
-    bypass: float
-    max_change: float
-    newton_limit: int
-    max_steps: int
-
-
-class Track(NamedTuple):
-    """Where a run stands; lives over calls.
-
-    Attributes:
-        clock: times in seconds, see NOW to NEXT_STEP.
-        place: counts, see MARK to SOLUTIONS.
-        charge_1, charge_2: booked charges one and two steps ago.
-        before_1, before_2, before_3: voltages one, two, three steps ago.
-        mark_voltage, mark_charge: at the last mark.
-        memory: voltages after the last steps with a large change of an input (phase steps only),
-            shape (REMEMBERED, places).
-        memory_inputs: inputs before those steps, shape (REMEMBERED, first_unknown).
-    """
-
-    clock: FloatArray
-    place: NDArray[np.int64]
-    charge_1: FloatArray
-    charge_2: FloatArray
-    before_1: FloatArray
-    before_2: FloatArray
-    before_3: FloatArray
-    mark_voltage: FloatArray
-    mark_charge: FloatArray
-    memory: FloatArray
-    memory_inputs: FloatArray
 
 
 @kernel()
@@ -112,53 +53,6 @@ def set_inputs(program, work, times, values, segment, time):  # type: ignore[no-
         if program.input_signal[i] >= 0:
             value += program.input_scale[i] * work.signal[program.input_signal[i]]
         work.voltage[1 + i] = value
-
-
-@kernel()
-def _predict(program, work, track, h):  # type: ignore[no-untyped-def]
-    """Extrapolates linearly the unknowns that may be; the others start where they were."""
-    order = track.place[ORDER]
-    first = program.first_unknown
-    ratio = h / track.clock[STEP] if order >= 1 else 0.0
-    for i in range(first, first + program.unknowns):
-        guess = track.before_1[i]
-        if order >= 1:
-            guess += program.predicted[i] * ratio * (track.before_1[i] - track.before_2[i])
-        work.voltage[i] = guess
-
-
-@kernel()
-def _recall(program, work, track):  # type: ignore[no-untyped-def]
-    """Starts from the remembered step whose inputs before and after are nearest, if near enough.
-
-    A phase step may swing inputs by a volt, where Newton's iteration from the old solution is slow;
-    a network that learns has mostly seen similar inputs before. Storage nodes keep what they hold.
-    Returns the place to remember this step's solution at, or -1 if no input changes much.
-    """
-    first, voltage, before = program.first_unknown, work.voltage, track.before_1
-    change, own = 0.0, 0.0
-    for i in range(1, first):
-        step = program.supplies[i] * (voltage[i] - before[i])
-        own += step * step
-        change = max(change, abs(step))
-    if change < LARGE_CHANGE:
-        return -1
-    best, nearest = -1, own
-    for m in range(min(track.place[SOLUTIONS], REMEMBERED)):
-        distance = 0.0
-        for i in range(1, first):
-            step = program.supplies[i] * (voltage[i] - track.memory[m, i])
-            old = program.supplies[i] * (before[i] - track.memory_inputs[m, i])
-            distance += step * step + old * old
-        if distance < nearest:
-            best, nearest = m, distance
-    if best >= 0:
-        voltage[first:] = track.memory[best, first:]
-        for k in range(len(program.storage)):
-            voltage[program.storage[k]] = before[program.storage[k]]
-        if nearest < SAME_INPUTS:
-            return best
-    return track.place[SOLUTIONS] % REMEMBERED
 
 
 @kernel()
@@ -353,8 +247,8 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         while track.place[SEGMENT] > 0 and times[track.place[SEGMENT]] >= t_new:
             track.place[SEGMENT] -= 1
         set_inputs(program, work, times, values, track.place[SEGMENT], t_new)
-        _predict(program, work, track, h)
-        remember = _recall(program, work, track) if control.fixed > 0.0 else -1
+        predict(program, work, track, h)
+        remember = recall(program, work, track) if control.fixed > 0.0 else -1
         alpha = _discretise(work, track, first, h)
         status = nt.newton(
             program, work, alpha, 0.0, control.newton_limit, control.bypass, control.max_change
@@ -379,10 +273,11 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             if first_error > control.lte and track.clock[STEP] > control.min_step:
                 _back_to_mark(work, track, marks, first_error, control)
                 continue
-            if error > control.lte:
-                if h <= control.min_step:
+            if error > control.lte and h <= control.min_step:
+                if t_new - marks[track.place[MARK] - 1] > JUMP * control.min_step:
                     track.clock[STEP] = h
                     return ERROR_LIMIT, nt.CONVERGED
+            elif error > control.lte:
                 work.counters[nt.REJECTED] += 1
                 shorter = h * max(0.1, 0.8 * (control.lte / error) ** (1.0 / 3.0))
                 track.clock[NEXT_STEP] = max(shorter, control.min_step)
@@ -394,7 +289,7 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             track.place[ORDER] = 0  # always backward Euler
             track.clock[NEXT_STEP] = marks[track.place[MARK]] - t_new if not ends else h
         else:
-            track.clock[NEXT_STEP] = h * grow
+            track.clock[NEXT_STEP] = max(h * grow, control.min_step)
         if ends:
             _pass_mark(work, track, marks, control)
     return DONE, nt.CONVERGED

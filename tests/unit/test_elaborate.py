@@ -1,0 +1,77 @@
+"""Designs become circuits: what is in them, for one to four layers; SET writes the weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eqspice.design import schedule as sc
+from eqspice.design.elaborate import elaborate
+from eqspice.design.network import weight_nodes
+from eqspice.design.presets import PRESETS, get_preset
+from eqspice.engines.base import Save
+from eqspice.engines.native.engine import NativeEngine, NativeOptions
+
+NETWORKS = [(3, 4), (2, 4, 1), (3, 32, 4), (2, 8, 8, 1), (2, 8, 8, 8, 1), (64, 64, 10)]
+
+
+def expected(widths: tuple[int, ...]) -> dict[str, int]:
+    """Devices of the reference design, counted by hand."""
+    shapes = list(zip(widths, widths[1:], strict=False))
+    cells = sum(a * b for a, b in shapes)
+    words, bits = sum(min(shape) for shape in shapes), sum(max(shape) for shape in shapes)
+    hidden, outputs = sum(widths[1:-1]), widths[-1]
+    columns = hidden + outputs
+    counts = {
+        "mosfet": 2 * cells,
+        "capacitor": cells + 2 * bits,  # a weight each; free and target of each optimiser
+        # write; sample free, sample target, write back and set of each bit line; select; ground; nudge
+        "switch": cells + 4 * bits + words + columns + outputs,
+        "vcvs": 2 * bits,
+        "product": bits,
+        "bidirectional_amplifier": columns,
+        "diode": 2 * hidden,
+        "resistor": 2 * hidden + 2 * outputs,
+        "voltage_source": 5 + 2 * widths[0] + outputs + words + bits,
+    }
+    return {kind: number for kind, number in counts.items() if number}
+
+
+@pytest.mark.parametrize("widths", NETWORKS, ids=str)
+def test_the_reference_has_the_devices_that_its_drawing_has(widths: tuple[int, ...]):
+    design = get_preset("reference").build(widths)
+    circuit = elaborate(design)
+    assert circuit.count() == expected(widths)
+    bits = sum(max(shape) for shape in zip(widths, widths[1:], strict=False))
+    assert len(set(circuit.storage_nodes)) == len(circuit.storage_nodes) == design.synapses + 2 * bits
+    weights = [node for layer in weight_nodes(design) for row in layer for node in row]
+    assert set(weights) <= set(circuit.storage_nodes) and len(set(weights)) == design.synapses
+    assert (
+        "mosfet" not in circuit.ideal_parts()
+        and circuit.ideal_parts()["switch"] == expected(widths)["switch"]
+    )
+
+
+def test_circuits_are_the_same_each_time_and_differ_by_network_and_preset():
+    hashes = {
+        (name, widths): elaborate(preset.build(widths)).hash
+        for name, preset in PRESETS.items()
+        for widths in ((2, 4, 1), (2, 5, 1))
+    }
+    assert len(set(hashes.values())) == len(hashes)
+    assert elaborate(get_preset("reference").build((2, 4, 1))).hash == hashes["reference", (2, 4, 1)]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("fidelity", ["phase", "transient"])
+def test_set_writes_the_weights(preset: str, fidelity: str):
+    design = get_preset(preset).build((3, 5, 2))
+    session = NativeEngine(NativeOptions(fidelity=fidelity)).prepare(elaborate(design))  # type: ignore[arg-type]
+    rng = np.random.default_rng(4)
+    weights = [design.weight_centre + rng.uniform(-0.4, 0.4, design.shape(layer)) for layer in range(2)]
+    stimulus = sc.set_sequence(design, weights)
+    state = session.run(stimulus, None, Save(("set",), stimulus.times[-1:])).raise_for_status().state
+    for matrix, names in zip(weights, weight_nodes(design), strict=True):
+        found = [[state.voltages[session.node_names.index(name)] for name in row] for row in names]
+        # Written while columns are grounded; then they float and pull by their gates a little.
+        assert np.abs(np.array(found) - matrix).max() < 2e-3

@@ -1,0 +1,146 @@
+"""Networks in both fidelities: they agree, converge, and do not depend on chunks; what layers receive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eqspice.engines.base import State, Statistics
+from eqspice.engines.native.engine import NativeEngine, NativeOptions
+from eqspice.training import trainer
+from eqspice.training.build import initial_weights
+from eqspice.training.experiment import Experiment
+from eqspice.training.oracle import Oracle
+from eqspice.training.trainer import Bench, Chunk
+
+
+def bench_of(hidden: tuple[int, ...] = (32,), preset: str = "reference", lr: float | None = 0.01) -> Bench:
+    learning = {"epochs": 3} | ({"lr": lr} if lr else {})
+    return trainer.prepare(
+        Experiment(
+            task="sine",
+            network={"hidden": hidden},
+            preset=preset,
+            engine={"fidelity": "phase"},
+            learning=learning,
+        )
+    )
+
+
+def start(bench: Bench, **options: object) -> State:
+    """Gives the bench's session these options, and returns the state after SET."""
+    bench.session = NativeEngine(NativeOptions(**options)).prepare(bench.circuit)  # type: ignore[arg-type]
+    return trainer.write_weights(bench, initial_weights(bench.design, bench.experiment)).state
+
+
+def presentations(bench: Bench, count: int) -> Chunk:
+    """The first of a learning epoch's presentations."""
+    chunk = replace(trainer.epoch_chunks(bench, 1)[0], first=0)
+    data = replace(chunk.data, x=chunk.data.x[:count], y=chunk.data.y[:count], rows=chunk.data.rows[:count])
+    return replace(chunk, data=data, points=chunk.points[:count])
+
+
+def learn(bench: Bench, count: int = 50, **options: object) -> tuple[np.ndarray, Statistics]:
+    """Learned weights after so many presentations, V, and the work of it."""
+    state = start(bench, **options)
+    solution, _ = trainer.run_chunk(bench, presentations(bench, count), state)
+    return flat(bench.weights(solution.state)), solution.statistics
+
+
+def flat(matrices: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([matrix.ravel() for matrix in matrices])
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return bench_of()
+
+
+@pytest.mark.parametrize("lr", [0.01, None])
+def test_an_epoch_in_phase_steps_learns_what_the_transient_learns(lr: float | None):
+    """One epoch of 3-32-4: learned weights differ by at most 0.3 mV."""
+    bench = bench_of(lr=lr)
+    before = flat(initial_weights(bench.design, bench.experiment))
+    transient, work = learn(bench)
+    phase, phase_work = learn(bench, fidelity="phase")
+    assert np.sqrt(np.mean((transient - before) ** 2)) > 20e-3
+    assert np.abs(phase - transient).max() <= 0.3e-3
+    assert np.sqrt(np.mean((phase - transient) ** 2)) <= 0.05e-3
+    assert phase_work.time_steps == 50 * 24
+    assert phase_work.newton_iterations < 3200 and work.newton_iterations < 27_000  # what speed is made of
+
+
+def test_more_time_points_and_a_smaller_error_come_nearer(bench: Bench):
+    count = 10
+    fine, _ = learn(bench, count, lte=1e-5, bypass=1e-6)
+    phase = [
+        np.abs(learn(bench, count, fidelity="phase", points_per_plateau=n)[0] - fine).max() for n in (2, 3, 9)
+    ]
+    transient = [np.abs(learn(bench, count, lte=lte)[0] - fine).max() for lte in (1e-2, 1e-4)]
+    assert phase[0] > 2.0 * phase[1] and phase[0] > 3.0 * phase[2] and phase[2] < 20e-6
+    assert transient[0] > transient[1] and transient[1] < 10e-6
+
+
+@pytest.mark.parametrize("fidelity", ["phase", "transient"])
+def test_chunks_do_not_change_what_is_learned(fidelity: str):
+    bench = bench_of((4,))
+    state = start(bench, fidelity=fidelity)
+    whole = presentations(bench, 12)
+    at_once, _ = trainer.run_chunk(bench, whole, state)
+    for first in range(0, 12, 3):
+        part = slice(first, first + 3)
+        data = replace(whole.data, x=whole.data.x[part], y=whole.data.y[part], rows=whole.data.rows[part])
+        solution, _ = trainer.run_chunk(
+            bench, replace(whole, data=data, points=whole.points[part], first=first), state
+        )
+        state = solution.state
+    assert state.time == pytest.approx(at_once.state.time, rel=1e-12)
+    difference = np.abs(flat(bench.weights(state)) - flat(bench.weights(at_once.state))).max()
+    assert difference < 1e-6
+
+
+@pytest.mark.parametrize("fidelity", ["phase", "transient"])
+def test_the_same_seed_twice_gives_the_same_bits(fidelity: str):
+    first, second = (learn(bench_of((4,)), 5, fidelity=fidelity) for _ in range(2))
+    assert first[0].tobytes() == second[0].tobytes()
+    assert replace(first[1], cpu_s=0.0) == replace(second[1], cpu_s=0.0)
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 8), (8, 8, 8)], ids=str)
+@pytest.mark.parametrize("preset", ["reference", "read_nfet", "resistive"])
+def test_one_to_four_layers_learn_in_every_layer(preset: str, hidden: tuple[int, ...]):
+    bench = bench_of(hidden, preset, lr=None)
+    before = bench.weights(start(bench, fidelity="phase"))
+    learned, work = learn(bench, 6, fidelity="phase")
+    assert work.time_steps >= 6 * 24 and work.gmin_steps == 0
+    change = np.abs(learned - flat(before))
+    at = np.cumsum([0, *(matrix.size for matrix in before)])
+    for layer in range(len(before)):
+        assert change[at[layer] : at[layer + 1]].max() > 1e-6
+
+
+def first_to_last(preset: str, seed: int) -> float:
+    """RMS gradient by a first-layer weight over that by a last-layer weight, 3-8-4 on the sine."""
+    bench = trainer.prepare(
+        Experiment(
+            task="sine", network={"hidden": (8,)}, preset=preset, engine={"fidelity": "phase"}, seed=seed
+        )
+    )
+    oracle = Oracle(bench)
+    state = trainer.write_weights(bench, initial_weights(bench.design, bench.experiment)).state
+    squares = np.zeros(2)
+    for k in range(0, 50, 10):
+        x, y = bench.task.x[k], bench.task.y[k]
+        free = oracle.settle(state, x[None], y[None]).free[0]
+        squares += [np.mean(matrix**2) for matrix in oracle.gradient(state, free, y).weights]
+    return float(np.sqrt(squares[0] / squares[1]))
+
+
+def test_the_plain_read_transistor_starves_the_first_layer():
+    """Its saturation shields the column from the row: what the first layer could change, fades on the way."""
+    plain, amplifier = (
+        np.median([first_to_last(preset, seed) for seed in range(3)]) for preset in ("read_nfet", "reference")
+    )
+    assert plain < 0.5 * amplifier
