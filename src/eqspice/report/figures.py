@@ -189,7 +189,7 @@ def _fit_confusion(history: History) -> tuple[Figure, str]:
     if test is not None and task.labels_test is not None:
         panels_of.append(("Test set", task.labels_test, metrics.classify(test["predicted"])))
     size = 3.5 if len(names) <= 5 else 4.4
-    figure = style.new_figure(size * len(panels_of), size)
+    figure = style.new_figure(size * len(panels_of), size + 0.3)
     for axes, (title, labels, found) in zip(
         figure.subplots(1, len(panels_of), squeeze=False)[0], panels_of, strict=True
     ):
@@ -258,7 +258,7 @@ def weights(history: History) -> Drawn:
         plots.weight_histogram(histogram, values[0], values[-1])
         moved = float(np.sqrt(np.mean((values[-1] - values[0]) ** 2)))
         rows, columns = history.design.shape(layer)
-        title = f"Layer {layer + 1} ({rows} × {columns}): moved by {style.si(moved, 'V')} RMS"
+        title = f"Layer {layer} ({rows} × {columns}): moved by {style.si(moved, 'V')} RMS"
         paths.set_title(title)
         style.si_axis(paths.yaxis, "stored voltage", "V")
         histogram.tick_params(labelleft=False)
@@ -312,8 +312,7 @@ def _colours(row: str, layers: int) -> dict[str, str] | None:
         return {"input": style.MUTED, "target": style.TARGET}
     if row == "weights":
         return {
-            f"weights of layer {layer + 1}": style.CLASSES[layer % len(style.CLASSES)]
-            for layer in range(layers)
+            f"weights of layer {layer}": style.CLASSES[layer % len(style.CLASSES)] for layer in range(layers)
         }
     return {"target": style.TARGET} if row == "outputs" else None
 
@@ -328,7 +327,7 @@ def _signals(wave: Waveforms, row: str, layers: int) -> tuple[str, dict[str, Flo
         for node in wave.names:
             match = re.match(r"layer(\d+)\.(cell_.*)", node)
             if match:
-                found[f"weights of layer {int(match[1]) + 1} {match[2]}"] = wave[node] - wave[node][0]
+                found[f"weights of layer {match[1]} {match[2]}"] = wave[node] - wave[node][0]
         return "weight change", found
     neurons = [node for node in wave.names if re.match(r"neuron[1-9]\d*_\d+_p$", node)]
     wanted = [node for node in neurons if node.startswith(f"neuron{layers}_") == (row == "outputs")]

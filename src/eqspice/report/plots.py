@@ -81,15 +81,16 @@ def loss_curve(
     at = np.arange(1, len(free) + 1)
     chosen = _thinned(len(free))
     raw = np.sqrt(free[chosen])
-    axes.plot(at[chosen], raw, ".", ms=2.4, mew=0, color=style.FREE, alpha=0.28)
-    for values, colour, name in ((free, style.FREE, "free phase"), (nudged, style.NUDGED, "nudged phase")):
-        smooth = np.sqrt(trailing_mean(values, window))
-        axes.plot(at, smooth, color=colour, label=f"{name}, mean of {window}")
+    size = 2.4 if len(free) > 1000 else 4.5
+    axes.plot(at[chosen], raw, ".", ms=size, mew=0, color=style.FREE, alpha=0.28)
+    smooth = [np.sqrt(trailing_mean(values, window)) for values in (free, nudged)]
+    for line, colour, name in zip(smooth, (style.FREE, style.NUDGED), ("free", "nudged"), strict=True):
+        axes.plot(at, line, color=colour, label=f"{name} phase, mean of {window}")
     if scale > 0:
         axes.axhline(scale, color=style.MUTED, lw=1.0, ls=(0, (4, 3)))
         axes.annotate(
-            "always answering zero", (1.0, scale), xycoords=("axes fraction", "data"), xytext=(-4, 4),
-            textcoords="offset points", ha="right", color=style.MUTED, fontsize=8,
+            "always answering zero", (0.6, scale), xycoords=("axes fraction", "data"), xytext=(0, 4),
+            textcoords="offset points", ha="center", color=style.MUTED, fontsize=8,
         )  # fmt: skip
     if test is not None:
         axes.plot(
@@ -99,8 +100,8 @@ def loss_curve(
     axes.set_yscale("log")
     visible = raw[raw > 0]
     if len(visible):
-        low = 0.6 * float(np.quantile(visible, 0.02))
-        axes.set_ylim(min(low, 0.8 * (test or low)), 1.6 * float(visible.max()))
+        lows = [float(np.quantile(visible, 0.02)), *(float(line.min()) for line in smooth), test or np.inf]
+        axes.set_ylim(0.7 * min(low for low in lows if low > 0), 1.6 * float(visible.max()))
     axes.set_xlim(0, len(free) * 1.015)
     return axes
 

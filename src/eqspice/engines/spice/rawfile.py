@@ -101,7 +101,8 @@ def _binary(data: bytes, position: int, points: int, width: int, name: str) -> t
     if points == 0:  # a writer that never came back to fill in the count
         rows = (len(data) - position) // (8 * width)
     values = np.frombuffer(data, "<f8", rows * width, position).reshape(rows, width)
-    return values.astype(np.float64), position + 8 * rows * width
+    whole = 0 < points == rows
+    return values.astype(np.float64), position + 8 * rows * width if whole else len(data)
 
 
 def _text(data: bytes, position: int, points: int, width: int, name: str) -> tuple[FloatArray, int]:

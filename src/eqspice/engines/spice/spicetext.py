@@ -51,8 +51,14 @@ def difference(p: str, n: str) -> str:
     return f"(-v({n}))" if p == "0" else f"v({p},{n})"
 
 
-def sources(deck: Deck) -> list[str]:
-    """Returns the lines of all independent sources: time in seconds, value in volts or amperes."""
+def sources(deck: Deck, brackets: bool = True) -> list[str]:
+    """Returns the lines of all independent sources: time in seconds, value in volts or amperes.
+
+    Args:
+        deck: what is written.
+        brackets: around the points of a signal; ngspice wants them, Xyce's form has none.
+    """
+    before, after = ("(", ["+ )"]) if brackets else ("", [])
     lines = ["* sources: time in seconds, value in volts or amperes"]
     for flat in deck.circuit.devices:
         if not isinstance(flat.device, VoltageSource | CurrentSource):
@@ -64,7 +70,7 @@ def sources(deck: Deck) -> list[str]:
             lines.append(f"{start} dc {number(flat.device.dc)}")
             continue
         points = [f"{number(t)} {number(v)}" for t, v in zip(*wave, strict=True)]
-        lines += [f"{start} pwl(", *dialects.wrap(points, " ", "+ ", "+ "), "+ )"]
+        lines += [f"{start} pwl{before}", *dialects.wrap(points, " ", "+ ", "+ "), *after]
     return lines
 
 

@@ -83,9 +83,8 @@ class VacaskSession:
             command = [str(self._program), "-n", "1", "-b", "1", "-qp", MAIN]
             done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
             _check(done, folder)
-            run = read_raw(folder / RAW)[0]
-        results = Results(run, lambda node: node, _statistics(done))
-        return solution(deck, results, save, {"engine": VacaskEngine.name, "program": self._program.name})
+            results = Results(read_raw(folder / RAW)[0], lambda node: node, _statistics(done))
+            return solution(deck, results, save, {"engine": VacaskEngine.name, "program": "VACASK"})
 
 
 def _check(done: process.Finished, folder: Path) -> None:
