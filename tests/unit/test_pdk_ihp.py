@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eqspice.circuit import GROUND, Capacitor, Circuit, Instance, Stimulus, VoltageSource
 from eqspice.circuit.devices import Mosfet
 from eqspice.design.elaborate import elaborate
 from eqspice.design.presets import reference
 from eqspice.design.retarget import retarget
+from eqspice.engines.native.engine import NativeEngine, NativeOptions
 from eqspice.errors import InputError, ModelError
-from eqspice.pdk import KITS, cards, ihp_sg13g2, osdi, veriloga
+from eqspice.pdk import KITS, cards, ihp_sg13g2, osdi, tables, veriloga
 from eqspice.pdk.roles import ROLES
 from eqspice.training.experiment import make_experiment
 
@@ -238,3 +240,48 @@ def test_an_experiment_names_a_kit_in_either_spelling() -> None:
     assert (both.pdk.kit, both.pdk.corner) == ("ihp_sg13g2", "ss")
     with pytest.raises(InputError, match=r"kit: 'gf180' is not known\. Choose one of: sky130, ihp_sg13g2\."):
         make_experiment({"task": "sine"}, ["pdk=gf180"])
+
+
+def test_table_holds_the_gate_current_too() -> None:
+    device = ihp_sg13g2.mosfet("sg13_lv_nmos", 0.42 * UM, 0.15 * UM)
+    vgs, vds = np.random.default_rng(3).uniform(-1.5, 1.5, (2, 4000))
+    vds = np.maximum(vds, -0.6)  # below, the body diode conducts milliamperes
+    exact = osdi.compact_model(device).evaluate(np.stack([vds, vgs, 0 * vgs, 0 * vgs], axis=1))
+    found = tables.characterise(device).evaluate(vgs, vds)
+    for column, terminal, floor in ((0, 0, 1e-12), (9, 1, 1e-14)):
+        reference = exact.current[:, terminal]
+        error = np.abs(found[:, column] - reference) / (np.abs(reference) + floor)
+        assert np.quantile(error, 0.99) < 1e-3
+        assert error.max() < 2e-2
+    assert np.abs(exact.current[:, 1]).max() > 1e-11  # there is something to hold
+    for column, terminal in ((3, 1), (6, 0)):
+        reference = exact.charge[:, terminal]
+        assert np.abs(found[:, column] - reference).max() < 1e-3 * np.abs(reference).max()
+
+
+def test_a_storage_node_loses_charge_through_the_gate() -> None:
+    """C dV/dt = -I_g(V), against an integration of the compact model by small steps."""
+    device = ihp_sg13g2.mosfet("sg13_lv_nmos", 0.42 * UM, 0.15 * UM)
+    capacitance, start, duration = 20e-15, 1.2, 1e-3
+    instances = (
+        Instance("store", Capacitor(capacitance), ("mem", GROUND)),
+        Instance("fet", device, ("row", "mem", GROUND, GROUND)),
+        Instance("drive", VoltageSource(signal="row"), ("row", GROUND)),
+    )
+    circuit = Circuit("leak", instances, ("mem",))
+    session = NativeEngine(NativeOptions(lte=1e-5)).prepare(circuit)
+    times = np.array([0.0, duration])
+    solution = session.run(
+        Stimulus(times, ("row",), np.full((2, 1), 0.1)), session.initial_state({"mem": start, "row": 0.1})
+    ).raise_for_status()
+    model, v, steps = osdi.compact_model(device), start, 2000
+    for _ in range(steps):
+        middle = v
+        for fraction in (0.5, 1.0):  # midpoint rule
+            at = model.evaluate([0.1, middle, 0.0, 0.0])
+            slope = -at.current[0, 1] / (capacitance + at.capacitance[0, 1, 1])
+            middle = v + fraction * duration / steps * slope
+        v = middle
+    found = solution.waveforms["mem"][-1]
+    assert start - v > 0.05
+    assert found == pytest.approx(v, abs=2e-3 * (start - v))

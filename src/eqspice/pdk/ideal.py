@@ -132,7 +132,7 @@ def square_law(row: np.ndarray, vgs: float, vds: float, out: np.ndarray) -> None
         row: `parameter_row` of the device.
         vgs: gate to source voltage in volts.
         vds: drain to source voltage in volts.
-        out: receives I_d, dI_d/dV_gs, dI_d/dV_ds, then Q_g and Q_d with their derivatives (9,).
+        out: receives I_d, dI_d/dV_gs, dI_d/dV_ds, then Q_g, Q_d and I_g with their derivatives (12,).
     """
     p, beta, vt, modulation, s, c = row[0], row[1], row[2], row[3], row[4], row[5]
     u = p * vds
@@ -151,6 +151,9 @@ def square_law(row: np.ndarray, vgs: float, vds: float, out: np.ndarray) -> None
     out[6] = -c * (vgs - vds)
     out[7] = -c
     out[8] = c
+    out[9] = 0.0
+    out[10] = 0.0
+    out[11] = 0.0
 
 
 @kernel(nogil=True)
@@ -169,7 +172,7 @@ def evaluate(device: Mosfet, v: ArrayLike) -> Evaluation:
     points = np.atleast_2d(np.asarray(v, dtype=np.float64))
     if points.shape[1] != 4:
         raise InputError(f"v: shape {np.shape(v)} is not (N, 4).")
-    out = np.empty((len(points), 9))
+    out = np.empty((len(points), 12))
     vgs, vds = points[:, 1] - points[:, 2], points[:, 0] - points[:, 2]
     _square_law_many(parameter_row(device), vgs, vds, out)
     by_source = {k: -out[:, k + 1] - out[:, k + 2] for k in (0, 3, 6)}

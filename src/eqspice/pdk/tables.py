@@ -1,7 +1,7 @@
 """Characterised device tables: a transistor with bulk tied to source as splines over (V_gs, V_ds).
 
-Over V_gs, V_ds in [-2.2, 2.2] V at 10 mV: the drain current I_d and the charges Q_g and Q_d. The
-source takes the rest: I_s = -I_d (no gate current), Q_s = -Q_g - Q_d with the charge of the bulk.
+Over V_gs, V_ds in [-2.2, 2.2] V at 10 mV: the currents I_d and I_g and the charges Q_g and Q_d. The
+source takes the rest: I_s = -I_d - I_g, Q_s = -Q_g - Q_d, with current and charge of the bulk.
 Current and charge come from the same compact model at the same points, so that the table conserves
 charge and its derivatives are those of the splines themselves.
 """
@@ -9,7 +9,6 @@ charge and its derivatives are those of the splines themselves.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -25,9 +24,7 @@ from eqspice.pdk import osdi, table_files
 from eqspice.pdk import tables_kernel as kernel
 from eqspice.pdk.splines import fit_uniform
 
-_log = logging.getLogger(__name__)
-
-TABLE_VERSION = 3
+TABLE_VERSION = 4
 """Part of the cache key: change it when what a table holds changes."""
 
 SPAN = 2.2
@@ -36,7 +33,6 @@ SPAN = 2.2
 STEP = 0.01
 """Volts between grid points."""
 
-_GATE_CURRENT = 1e-12
 # Volts beside V_ds = 0, where the derivative on that side is taken. Far above what the model
 # call starts internal nodes apart by: there it would see exactly 0 V between drain and source.
 _BESIDE = 1e-9
@@ -50,7 +46,7 @@ class DeviceTable:
 
     Attributes:
         coefficients: (2, nx + 3, ny + 3, 4): sheet (V_ds < 0, V_ds >= 0), V_gs, V_ds, and
-            I_d in amperes, Q_g in coulombs, Q_d in coulombs, zero. 64-byte aligned, read only.
+            I_d in amperes, Q_g and Q_d in coulombs, I_g in amperes. 64-byte aligned, read only.
         meta: (8,), see `tables_kernel.META_SIZE`.
         key: identifies transistor, corner, temperature, model library and table version.
     """
@@ -60,7 +56,7 @@ class DeviceTable:
     key: str
 
     def evaluate(self, vgs: ArrayLike, vds: ArrayLike) -> Floats:
-        """Returns (N, 9): I_d, dI_d/dV_gs, dI_d/dV_ds, then the same of Q_g and of Q_d (SI units).
+        """Returns (N, 12): I_d, dI_d/dV_gs, dI_d/dV_ds, then the same of Q_g, of Q_d and of I_g (SI units).
 
         Args:
             vgs: gate to source voltages in volts (N,).
@@ -135,8 +131,8 @@ def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:
         # From V_ds = 0 outward, so that both sheets have the meeting line first.
         vds = sign * step * np.arange(cells + 1)
         values, _ = _sample(model, vgs, vds)
-        # Without a voltage no current flows: exactly zero, so that the sheets meet.
-        values[:, 0, 0] = 0.0
+        # Without a voltage no current flows but the gate's: otherwise exactly zero, so that the sheets meet.
+        values[values[:, 0, 3] == 0.0, 0, 0] = 0.0
         _, slopes = _sample(model, vgs, np.array([sign * _BESIDE]))
         along_x = np.concatenate([values, slopes * (sign * step)], axis=1)
         along_x = fit_uniform(along_x.reshape(len(vgs), -1)).reshape(2 * cells + 3, cells + 2, 4)
@@ -147,15 +143,13 @@ def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:
 
 
 def _sample(model: osdi.CompactModel, vgs: NDArray[Any], vds: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Returns (I_d, Q_g, Q_d, 0) on a grid, (nx, ny, 4), and their derivatives by V_ds."""
+    """Returns (I_d, Q_g, Q_d, I_g) on a grid, (nx, ny, 4), and their derivatives by V_ds."""
     points = np.zeros((len(vgs), len(vds), 4))
     points[..., 0] = vds
     points[..., 1] = vgs[:, None]
     found = model.evaluate(points.reshape(-1, 4))
-    gate = float(np.abs(found.current[:, 1]).max())
-    if gate > _GATE_CURRENT:
-        _log.warning("%s: gate current up to %g A is not in the table", model.mosfet.card.name, gate)
-    values, slopes = np.zeros((2, len(points.reshape(-1, 4)), 4))
-    values[:, 0], values[:, 1:3] = found.current[:, 0], found.charge[:, [1, 0]]
-    slopes[:, 0], slopes[:, 1:3] = found.conductance[:, 0, 0], found.capacitance[:, [1, 0], 0]
+    current, charge = found.current[:, [0, 1]], found.charge[:, [1, 0]]
+    values = np.column_stack([current[:, 0], charge, current[:, 1]])
+    conductance, capacitance = found.conductance[:, [0, 1], 0], found.capacitance[:, [1, 0], 0]
+    slopes = np.column_stack([conductance[:, 0], capacitance, conductance[:, 1]])
     return values.reshape(points.shape), slopes.reshape(points.shape)

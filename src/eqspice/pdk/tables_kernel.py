@@ -1,9 +1,9 @@
 """Evaluates device tables: the innermost loop of the native engine.
 
-A table holds cubic B-spline coefficients of (I_d, Q_g, Q_d, 0) on a uniform grid over V_gs and
+A table holds cubic B-spline coefficients of (I_d, Q_g, Q_d, I_g) on a uniform grid over V_gs and
 V_ds, in two sheets that meet at V_ds = 0 (BSIM4 has a kink there). The four numbers of a node lie
 side by side, 32 bytes, so that one AVX load takes them all: 16 loads and 44 vector
-multiply-adds give the three values and their six derivatives. The arithmetic is written as LLVM
+multiply-adds give the four values and their eight derivatives. The arithmetic is written as LLVM
 vectors of four because the vectoriser of numba does not find it by itself; on a machine without
 AVX the compiler splits them in two.
 """
@@ -26,7 +26,7 @@ X_LOW, X_INVERSE, X_CELLS, Y_SPAN, Y_INVERSE, Y_CELLS = range(6)
 META_SIZE = 8
 """Length of `meta`: lowest V_gs, 1/step, cells; largest |V_ds|, 1/step, cells of one sheet; 0; 0."""
 
-OUTPUTS = 9
+OUTPUTS = 12
 _LANES = 4
 
 
@@ -34,7 +34,7 @@ _LANES = 4
 def _tensor(
     typingctx: Any, coefficients: Any, offset: Any, stride: Any, wx: Any, dx: Any, wy: Any, dy: Any
 ) -> tuple[Any, Any]:  # pragma: no cover - compiled
-    """Sums 4 x 4 nodes of four numbers; returns (value, d/dx, d/dy) of the first three of them.
+    """Sums 4 x 4 nodes of four numbers; returns (value, d/dx, d/dy) of each of them.
 
     coefficients: float64 array; offset: of the first node, stride: between rows, in doubles;
     wx, dx, wy, dy: the weights and their derivatives along both axes, tuples of four.
@@ -75,7 +75,7 @@ def _tensor(
             values.append(weighted(wy, nodes))
             slopes.append(weighted(dy, nodes))
         results = [weighted(wx, values), weighted(dx, values), weighted(wx, slopes)]
-        scalars = [builder.extract_element(results[d], lane(q)) for q in range(3) for d in range(3)]
+        scalars = [builder.extract_element(results[d], lane(q)) for q in range(_LANES) for d in range(3)]
         return context.make_tuple(builder, signature.return_type, scalars)
 
     signature = types.UniTuple(types.float64, OUTPUTS)(coefficients, types.int64, types.int64, wx, dx, wy, dy)
@@ -113,7 +113,7 @@ def table_evaluate(
         vgs: gate to source voltage in volts. Outside the grid the table goes on as a straight line.
         vds: drain to source voltage in volts.
         out: receives I_d, dI_d/dV_gs, dI_d/dV_ds (A, S), then Q_g and Q_d with their derivatives
-            (C, F), nine numbers. Not-a-number in gives not-a-number out.
+            (C, F), then I_g with its (A, S), twelve numbers. Not-a-number in gives not-a-number out.
     """
     x_cells, y_cells = int(meta[X_CELLS]), int(meta[Y_CELLS])
     u = (vgs - meta[X_LOW]) * meta[X_INVERSE]
@@ -140,6 +140,6 @@ def table_evaluate(
 def table_many(
     coefficients: np.ndarray, meta: np.ndarray, vgs: np.ndarray, vds: np.ndarray, out: np.ndarray
 ) -> None:
-    """Looks N points up; out is (N, 9)."""
+    """Looks N points up; out is (N, 12)."""
     for k in range(vgs.shape[0]):
         table_evaluate(coefficients, meta, vgs[k], vds[k], out[k])

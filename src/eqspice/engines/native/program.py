@@ -244,10 +244,10 @@ def new_work(program: Program) -> Work:
         limiter=cache(program.limiters.nodes, 3),
         product=cache(program.products.nodes, 2),
         behavioural=cache(program.behavioural.nodes, 2 * program.behavioural.nodes.shape[1] - 2),
-        table_fet=cache(program.table_fets.nodes, 11),
+        table_fet=cache(program.table_fets.nodes, 14),
         bulk_fet=cache(program.bulk_fets.nodes, 3 + 20 + 2),
         compact_fet=cache(program.compact_fets.nodes, 4 + 4 + 4 + 16 + 16),
-        square_fet=cache(program.square_fets.nodes, 11),
+        square_fet=cache(program.square_fets.nodes, 14),
         factored_alpha=np.full(2, np.nan),
         counters=np.zeros(8, np.int64),
     )

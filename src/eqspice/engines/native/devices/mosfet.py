@@ -24,8 +24,10 @@ def _add_three_terminal(d, g, s, vgs, vds, row, current, charge):  # type: ignor
     drain = row[2] + row[3] * dg + row[4] * dd
     gate_charge = row[5] + row[6] * dg + row[7] * dd
     drain_charge = row[8] + row[9] * dg + row[10] * dd
+    gate = row[11] + row[12] * dg + row[13] * dd
     current[d] += drain
-    current[s] -= drain
+    current[g] += gate
+    current[s] -= drain + gate
     charge[g] += gate_charge
     charge[d] += drain_charge
     charge[s] -= gate_charge + drain_charge
@@ -35,7 +37,7 @@ def _add_three_terminal(d, g, s, vgs, vds, row, current, charge):  # type: ignor
 def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type: ignore[no-untyped-def]
     """Adds currents and charges of table FETs; returns how many were evaluated anew.
 
-    A cache row is (vgs, vds, I, dI/dvgs, dI/dvds, Qg, dQg/dvgs, dQg/dvds, Qd, dQd/dvgs, dQd/dvds).
+    A cache row is (vgs, vds, Id, dId/dvgs, dId/dvds), then the same three of Qg, of Qd and of Ig.
     """
     evaluated = 0
     for i in range(len(group.nodes)):
@@ -48,10 +50,10 @@ def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type
             row[0] = vgs
             row[1] = vds
             table = group.table[i]
-            table_evaluate(group.coefficients[table], group.meta[table], vgs, vds, row[2:11])
+            table_evaluate(group.coefficients[table], group.meta[table], vgs, vds, row[2:14])
             m = group.multiplier[i]
             if m != 1.0:
-                for k in range(2, 11):
+                for k in range(2, 14):
                     row[k] *= m
         _add_three_terminal(d, g, s, vgs, vds, row, current, charge)
     return evaluated
@@ -70,7 +72,7 @@ def evaluate_square_fets(group, voltage, current, charge, cache, bypass):  # typ
             evaluated += 1
             row[0] = vgs
             row[1] = vds
-            square_law(group.parameters[i], vgs, vds, row[2:11])
+            square_law(group.parameters[i], vgs, vds, row[2:14])
         _add_three_terminal(d, g, s, vgs, vds, row, current, charge)
     return evaluated
 
@@ -83,8 +85,8 @@ def assemble_three_terminal(positions, values, cache, alpha):  # type: ignore[no
         at = positions[i]
         d_g = row[3] + alpha * row[9]
         d_d = row[4] + alpha * row[10]
-        g_g = alpha * row[6]
-        g_d = alpha * row[7]
+        g_g = row[12] + alpha * row[6]
+        g_d = row[13] + alpha * row[7]
         values[at[0]] += d_d
         values[at[1]] += d_g
         values[at[2]] -= d_d + d_g
