@@ -102,6 +102,11 @@ def test_diagnosis_of_cells_that_are_not_reciprocal():
     assert "change the rule" not in said
 
 
+def test_the_rule_is_not_blamed_for_leakage():
+    said = verdict(layer(0, cosine=0.8, weight_drift=0.7))
+    assert "leakage moves its weights by 70% of an update" in said and "change the rule" not in said
+
+
 def test_diagnosis_of_the_rule():
     said = verdict(layer(0), layer(1, cosine=0.65, rule_cosine=0.96))
     assert "layer 1: the update has cosine 0.65" in said and "rule would reach 0.96: change the rule" in said
@@ -118,7 +123,7 @@ def test_diagnosis_of_the_rule():
             "40% of what its columns do in the nudged",
         ),
         ({"weight_drift": 0.5}, "leakage moves its weights by 50% of an update"),
-        ({"clamped": 0.7}, "70% of its neurons are clamped"),
+        ({"clamped": 0.9}, "90% of its neurons are clamped"),
         ({"correction": 1e-3}, "the direction is right, but updating every row corrects 0.001 of the error"),
         ({"correction": 1e-3}, "300 times too little: raise update_gain or the nudge"),
         ({"correction": 3.0}, "it overshoots: lower update_gain 10 times"),

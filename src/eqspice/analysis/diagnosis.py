@@ -10,7 +10,7 @@ GOOD = 0.98  # cosine from which on a direction counts as right
 WEAK = 0.5  # fraction of the gradient's signal below which a layer is starved
 LINK = 0.95  # the same for one link of the chain
 DRIFT = 0.1  # part of a signal that may be drift
-CLAMPED = 0.6  # fraction of hidden units that pass nothing
+CLAMPED = 0.85  # fraction of hidden units that pass nothing
 SLOW = 0.03  # fraction of the error that an update of all rows corrects
 FAST = 1.0
 WANTED = 0.3  # fraction that is fast and safe
@@ -116,7 +116,7 @@ def _nudge(check: LayerCheck) -> list[str]:
 
 
 def _rule(check: LayerCheck) -> list[str]:
-    if not check.cosine < check.rule_cosine - 0.05:
+    if not check.cosine < check.rule_cosine - 0.05 or check.weight_drift > DRIFT:
         return []
     return [f"the exact co-content rule would reach {check.rule_cosine:.2f}: change the rule"]
 

@@ -55,7 +55,10 @@ class Linearisation:
             raise InputError(f"linearisation: node {node} neither conducts nor holds charge.")
         self._scale = 1.0 / largest
         self.size = len(largest)
-        self._factors = splu(csc_array(diags_array(self._scale) @ rows))
+        scaled = csc_array(diags_array(self._scale) @ rows)
+        scaled.eliminate_zeros()
+        # The pattern is nearly symmetric: ordering that of A + A^T keeps the factors small.
+        self._factors = splu(scaled, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.1)
 
     def adjoint(self, slope: FloatArray) -> FloatArray:
         """Returns lambda of A^T lambda = slope: dL per ampere into, or coulomb onto, every node.

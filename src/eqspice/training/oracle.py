@@ -20,8 +20,8 @@ from eqspice.engines.native.engine import NativeOptions, NativeSession
 from eqspice.training.trainer import Bench
 
 FloatArray = NDArray[np.float64]
-# Further solves on a plateau and no bypass bring Newton's iteration down to rounding.
-TIGHT = NativeOptions(fidelity="phase", points_per_plateau=5, bypass=1e-12)
+# Steps on a plateau until every node has settled, Newton's iteration down to rounding, no bypass.
+TIGHT = NativeOptions(fidelity="phase", points_per_plateau=20, bypass=1e-12)
 Signal = tuple[tuple[str, float], ...]  # nodes whose voltages, times the numbers, add up to a signal
 
 
@@ -106,7 +106,8 @@ class Oracle:
         self.places = places_of(bench)
         nodes = self.session.node_names
         unknown = {name: row for row, name in enumerate(self.session.unknown_names)}
-        self._order = np.array([nodes.index(name) for name in unknown], np.int64)
+        place = {name: index for index, name in enumerate(nodes)}
+        self._order = np.array([place[name] for name in unknown], np.int64)
         self.outputs = _reader(self.places.outputs, unknown)
         self.weights = [_reader(signals, unknown) for signals in self.places.weights]
         self.columns = [_reader(signals, unknown) for signals in self.places.columns]
