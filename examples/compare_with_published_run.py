@@ -9,7 +9,7 @@ arrays below by the trace's own and compare node by node in the middle of each p
 import numpy as np
 
 import eqspice as eq
-from eqspice.design.network import column_node, output_node, weight_node
+from eqspice.design.single_ended.network import column_node, output_node, weight_node
 from eqspice.training import trainer
 
 

@@ -80,7 +80,11 @@ class Run:
 
     @cached_property
     def _bench(self) -> trainer.Bench:
-        return trainer.prepare(self.experiment)
+        bench = trainer.prepare(self.experiment)
+        calibration = self.manifest.get("calibration")
+        if calibration:
+            bench.learn_with(tuple(calibration["update_gains"]))
+        return bench
 
     @property
     def state(self) -> State:

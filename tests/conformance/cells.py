@@ -18,7 +18,7 @@ from eqspice.circuit import (
     Switch,
     VoltageSource,
 )
-from eqspice.design.elaborate import fet_factory
+from eqspice.design.parts import fet_factory
 from eqspice.design.presets import get_preset
 
 SWITCH = SwitchDesign()

@@ -10,7 +10,8 @@ import numpy as np
 from eqspice.circuit import Circuit
 from eqspice.design import schedule as sc
 from eqspice.design.elaborate import elaborate
-from eqspice.design.network import Design, output_node
+from eqspice.design.families import architecture_of
+from eqspice.design.network import Design
 from eqspice.design.presets import get_preset
 from eqspice.engines import get_engine
 from eqspice.engines.base import Save, Solution, State
@@ -27,7 +28,14 @@ class Bench:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return tuple(output_node(self.design, k) for k in range(self.design.widths[-1]))
+        return architecture_of(self.design).outputs(self.design).nodes
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Storage nodes of the weights."""
+        family = architecture_of(self.design)
+        readouts = [family.weights(self.design, layer) for layer in range(self.design.layers)]
+        return tuple(node for readout in readouts for node in readout.nodes)
 
     @property
     def plateaus(self) -> np.ndarray:
@@ -53,7 +61,8 @@ def bench(preset: str, widths: tuple[int, ...], samples: int) -> Bench:
     stimulus = sc.set_sequence(design, weights)
     session = get_engine("native", lte=1e-4).prepare(circuit)
     state = session.run(stimulus, None, Save(circuit.nodes[:1])).raise_for_status().state
-    x = rng.uniform(0.2, 1.0, (samples, widths[0]))
+    amplitude = 0.3 if design.family == "differential" else 1.0  # its rows lie within the supply
+    x = amplitude * rng.uniform(0.2, 1.0, (samples, widths[0]))
     y = 0.02 * np.sin(8.0 * x[:, :1]) * np.ones(widths[-1])
     rows = sc.random_rows(design, samples, "one", rng)
     plan = sc.presentation_schedule(design, sc.Presentations(x, y, rows), sc.set_period(design))

@@ -89,7 +89,7 @@ def test_overrides_do_not_change_the_settings_given():
         ("task.name=sin", "task: 'sin' is not known"),
         ("task.options.n=3", r"task.options \(of sine\): 'n' is not known"),
         ("learning.epochs=0", "learning.epochs: 0 is not allowed, it must be greater than or equal to 1"),
-        ("learning.rows=two", "learning.rows: 'two' is not allowed, it must be 'one' or 'all'"),
+        ("learning.rows=two", "learning.rows: 'two' is not allowed, it must be 'one', 'all' or 'parallel'"),
         ("learning.update_gain=[1]", "learning.update_gain: has 1 values, 2 are needed"),
         ("engine.points_per_plateau=1", "engine.points_per_plateau: 1"),
         ("engine.fidelity=fast", "engine.fidelity: 'fast' is not allowed"),

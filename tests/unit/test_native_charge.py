@@ -19,8 +19,8 @@ from eqspice.circuit import (
 )
 from eqspice.design import schedule as sc
 from eqspice.design.elaborate import elaborate
-from eqspice.design.network import weight_nodes
 from eqspice.design.presets import get_preset
+from eqspice.design.single_ended.network import weight_nodes
 from eqspice.engines.base import Save
 from eqspice.engines.native.engine import NativeEngine, NativeOptions
 from eqspice.pdk import ideal, sky130

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import eigvals
 
 from eqspice.cells import optimizer
+from eqspice.cells.differential_neuron import neuron_differential
+from eqspice.cells.differential_optimizer import column_driver
 from eqspice.cells.neuron import neuron_clamped, neuron_linear
 from eqspice.cells.synapse import SYNAPSES
 from eqspice.circuit import Capacitor, Circuit, Instance, Product, Resistor, Subcircuit, VoltageSource
 from eqspice.design import schedule as sc
-from eqspice.design.elaborate import elaborate, fet_factory
+from eqspice.design.differential import array
+from eqspice.design.differential.network import Differential
+from eqspice.design.elaborate import elaborate
 from eqspice.design.network import Design
+from eqspice.design.parts import fet_factory
 from eqspice.design.presets import PRESETS, get_preset
+from eqspice.design.single_ended.network import SingleEnded
 from eqspice.engines.base import Save, State
 from eqspice.engines.native.engine import NativeEngine, NativeOptions, NativeSession
 
@@ -49,6 +57,15 @@ def driven(cell: Subcircuit, resistance: float = 1e3) -> NativeSession:
 
 
 def cells(design: Design) -> dict[str, Subcircuit]:
+    if isinstance(design, Differential):
+        gain, back, series = design.gain, design.back_gain, design.series_resistance
+        return {
+            "synapse": array.cell(replace(design, multiplied_in="cell"), 1, fet_factory(design)),
+            "hidden": neuron_differential(gain, back, series, design.clamp),
+            "output": neuron_differential(gain, back, series, None),
+            "optimizer": column_driver(1e-3, True, True, design.switch, design.held_capacitance),
+        }
+    assert isinstance(design, SingleEnded)
     kind = SYNAPSES[design.synapse]
     gain, back, rail = design.gain, design.back_gain, design.output_resistance
     return {

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from eqspice.design import schedule as sc
-from eqspice.design.network import Design, Timing
 from eqspice.design.presets import get_preset
+from eqspice.design.single_ended.network import SingleEnded as Design
+from eqspice.design.single_ended.network import Timing
 from eqspice.errors import InputError
 
 T, W, E, OFF = 40, 18, 2, 4  # period, plateau, edge, offset in steps
@@ -122,7 +123,7 @@ def test_levels_stand_before_the_word_line_rises_and_after_it_falls():
     line = stimulus.values[:, stimulus.names.index("layer0_wwl_1")] > 0.0
     level = stimulus.values[:, stimulus.names.index("layer0_level_2")]
     assert line.any() and np.all(level[line] == pytest.approx(0.3))
-    assert stimulus.times[-1] == pytest.approx(sc.set_period(net) + STEP * sc.settle(net))
+    assert stimulus.times[-1] == pytest.approx(sc.set_period(net) + sc.settle_time(net))
     assert np.all(stimulus.values[-1] == 0.0)
 
 

@@ -1,16 +1,18 @@
-"""A learning network as a design: layer widths, cells and their numbers."""
+"""A learning network as a design: layer widths and the numbers that every family of circuits has."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar
 
-from eqspice.cells.neuron import SILICON_CLAMP, ClampDesign
+import numpy as np
+from numpy.typing import NDArray
+
 from eqspice.cells.switch import SwitchDesign
-from eqspice.cells.synapse import SYNAPSES
-from eqspice.design.own_cells import OwnCells
-from eqspice.errors import InputError, unknown
+from eqspice.errors import InputError
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,90 +34,46 @@ class Process:
     junctions: str = "legacy"
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Times of the schedule in steps.
-
-    Attributes:
-        step: length of one step, s.
-        period: steps of one phase, even.
-        edge: steps of a signal's edge.
-        offset: steps by which outer signals come earlier and go later, and inner ones the reverse.
-    """
-
-    step: float = 2e-6
-    period: int = 40
-    edge: int = 2
-    offset: int = 4
-
-    def __post_init__(self) -> None:
-        if not (self.step > 0 and math.isfinite(self.step)):
-            raise InputError(f"timing.step: {self.step} is not allowed, it must be positive.")
-        if self.period % 2:
-            raise InputError(f"timing: period {self.period} is not allowed, it must be even.")
-        if self.edge < 1 or self.offset < self.edge + 1 or self.width < 2 * self.offset + self.edge:
-            raise InputError(
-                f"timing: period {self.period}, edge {self.edge}, offset {self.offset} leave no plateau; "
-                "needed: edge >= 1, offset > edge, (period - 2 edge) / 2 >= 2 offset + edge."
-            )
-
-    @property
-    def width(self) -> int:
-        """Steps of a plateau: (period - 2 edge) / 2."""
-        return (self.period - 2 * self.edge) // 2
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Design:
-    """Everything that elaboration needs to build a circuit.
+    """What every family of circuits needs to be built. A family adds its own numbers.
+
+    `levels` names the voltages that go with the supply of the process.
 
     Attributes:
         preset: name it came from.
         widths: rows of the first crossbar, hidden layers, outputs.
-        synapse: name of the synapse cell.
-        multipliers: parallel transistors per synapse and storage capacitors, per layer.
-        storage_capacitance: per unit multiplier, F.
-        held_capacitance: of the optimiser's held voltages, F.
-        gain: of every neuron, V/V.
-        back_gain: current gain backward; 1/gain is reciprocal.
-        output_resistance: of a neuron's rail, ohm.
-        clamp: diode law of the hidden neurons.
-        output_load: ohm.
-        nudge: "resistor" or "current".
-        nudge_conductance: beta, S.
         update_gains: of the optimiser per layer, 1/V (magnitude).
-        weight_centre, weight_spread: initial storage voltages are centre + spread (u - 1/2) / (1 + layer)
-            with u uniform in [0, 1), V.
+        nudge_conductance: beta, S.
+        storage_capacitance: of a weight, F.
+        held_capacitance: of the optimiser's held voltages, F.
+        output_load: ohm.
+        weight_centre, weight_spread: initial weights are centre + spread (u - 1/2) / (1 + layer) with u
+            uniform in [0, 1), V.
         logic_high: V.
         input_scale: voltage of an input row per volt of the task's encoding, V/V.
+        bias: amplitude of the bias row of every layer but the first (whose bias is part of the data), in
+            volts of the task's encoding; None for no bias rows.
         switch: logic-controlled switches.
         process: transistors.
-        timing: schedule.
-        cells: given as SPICE text, in place of the package's own.
     """
 
+    family: ClassVar[str] = ""
+    levels: ClassVar[tuple[str, ...]] = ("logic_high", "weight_centre", "weight_spread", "input_scale")
     preset: str
     widths: tuple[int, ...]
-    synapse: str
-    multipliers: tuple[float, ...]
     update_gains: tuple[float, ...]
+    nudge_conductance: float
     storage_capacitance: float = 0.1e-12
     held_capacitance: float = 0.1e-12
-    gain: float = 2.5
-    back_gain: float = 0.4
-    output_resistance: float = 10.0
-    clamp: ClampDesign = SILICON_CLAMP
     output_load: float = 10e3
-    nudge: Literal["resistor", "current"] = "resistor"
-    nudge_conductance: float = 5e-4
     weight_centre: float = 0.0
     weight_spread: float = 1.0
     logic_high: float = 1.95
     input_scale: float = 1.0
+    bias: float | None = None
     switch: SwitchDesign = field(default_factory=SwitchDesign)
     process: Process = field(default_factory=Process)
-    timing: Timing = field(default_factory=Timing)
-    cells: OwnCells = field(default_factory=OwnCells)
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2:
@@ -123,15 +81,19 @@ class Design:
         for index, width in enumerate(self.widths):
             if width < 1:
                 raise InputError(f"network: width of layer {index} is {width}, at least 1 is needed.")
-        if self.synapse not in SYNAPSES:
-            raise unknown("synapse", self.synapse, tuple(SYNAPSES))
-        for name in ("multipliers", "update_gains"):
-            if len(getattr(self, name)) != self.layers:
+        self._check_per_layer("update_gains")
+        self._check_positive("nudge_conductance", "output_load", "storage_capacitance", "held_capacitance")
+
+    def _check_per_layer(self, *names: str) -> None:
+        for name in names:
+            values = getattr(self, name)
+            if len(values) != self.layers:
                 raise InputError(
-                    f"{name}: {getattr(self, name)} has {len(getattr(self, name))} values, "
-                    f"{self.layers} are needed, one per layer."
+                    f"{name}: {values} has {len(values)} values, {self.layers} are needed, one per layer."
                 )
-        for name in ("nudge_conductance", "output_load", "gain", "storage_capacitance", "held_capacitance"):
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
 
@@ -141,8 +103,8 @@ class Design:
         return len(self.widths) - 1
 
     def shape(self, layer: int) -> tuple[int, int]:
-        """Returns (rows, columns) of a crossbar as a matrix of weights: inputs by outputs."""
-        return self.widths[layer], self.widths[layer + 1]
+        """Returns (rows, columns) of a crossbar: inputs and, after the first layer, a bias row; outputs."""
+        return self.widths[layer] + (layer > 0 and self.bias is not None), self.widths[layer + 1]
 
     def transposed(self, layer: int) -> bool:
         """Returns whether word lines run along the outputs: the shorter side is addressed row by row."""
@@ -165,35 +127,35 @@ class Design:
     @property
     def synapses(self) -> int:
         """Number of weights."""
-        return sum(a * b for a, b in zip(self.widths, self.widths[1:], strict=False))
+        return sum(a * b for a, b in (self.shape(layer) for layer in range(self.layers)))
 
 
-def output_node(design: Design, output: int) -> str:
-    """Returns the node of an output."""
-    return f"neuron{design.layers}_{output}_p"
+@dataclass(frozen=True)
+class Readout:
+    """Voltages that are read as differences of nodes: scale (V(plus) - V(minus)).
 
+    Attributes:
+        plus: node of each voltage.
+        minus: the node that is subtracted; empty if voltages are read against ground.
+        scale: factor.
+    """
 
-def column_node(layer: int, column: int) -> str:
-    """Returns the node of a column of the crossbar of a layer: the next neuron's input."""
-    return f"neuron{layer + 1}_{column}_in"
+    plus: tuple[str, ...]
+    minus: tuple[str, ...] = ()
+    scale: float = 1.0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Nodes to record, plus then minus."""
+        return self.plus + self.minus
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Returns the voltages, shape (…, K), from values of `nodes`, shape (…, len(nodes)), V."""
+        count = len(self.plus)
+        found = values[..., :count] - values[..., count:] if self.minus else values
+        return np.asarray(self.scale * found)
 
 
 def row_nodes(layer: int, row: int) -> tuple[str, str]:
     """Returns the positive and the negative rail of a row of the crossbar of a layer."""
     return f"neuron{layer}_{row}_p", f"neuron{layer}_{row}_n"
-
-
-def weight_node(layer: int, row: int, column: int) -> str:
-    """Returns the storage node of a weight."""
-    return f"layer{layer}.cell_{row}_{column}.mem"
-
-
-def weight_nodes(design: Design) -> list[list[list[str]]]:
-    """Returns the storage nodes, indexed [layer][input][output]."""
-    return [
-        [
-            [weight_node(layer, row, column) for column in range(design.shape(layer)[1])]
-            for row in range(design.shape(layer)[0])
-        ]
-        for layer in range(design.layers)
-    ]

@@ -18,21 +18,22 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from eqspice.cells.spice import PLACES, SpiceCell
 from eqspice.circuit.spice_reader import read_netlist
 from eqspice.circuit.spice_text import read_file
+from eqspice.design.changes import changed, number
 from eqspice.design.network import Design
 from eqspice.design.own_cells import OwnCells
 from eqspice.design.presets import Preset, get_preset
+from eqspice.design.single_ended.network import SingleEnded
 from eqspice.errors import InputError, unknown
 
 SUFFIX = ".toml"
 _CELL_KEYS = ("file", "subckt", "ports", "storage", "parameters", "update_sign")
-_NOT_NUMBERS = ("preset", "widths", "synapse", "multipliers", "process", "cells")
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,19 @@ class PresetFiles:
         preset = PurePosixPath(self.name).stem
 
         def build(widths: tuple[int, ...]) -> Design:
-            design = replace(base.build(widths), preset=preset, cells=cells)
-            changed: Design = _changed("design", design, _per_layer(numbers, len(widths) - 1))
-            return changed
+            design = replace(base.build(widths), preset=preset)
+            if isinstance(design, SingleEnded):
+                design = replace(design, cells=cells)
+            elif cells != OwnCells():
+                raise InputError(
+                    f"base: {settings['base']!r} takes no cells of your own, it is differential."
+                )
+            changes = _per_layer(numbers, len(widths) - 1)
+            found: Design = changed("design", design, changes)
+            return found
 
-        return Preset(build, str(settings.get("description", f"{base.description}, changed")))
+        description = str(settings.get("description", f"{base.description}, changed"))
+        return replace(base, build=build, description=description)
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:
@@ -155,7 +164,7 @@ def _cell(place: str, section: Mapping[str, Any], texts: Mapping[str, str]) -> S
         tuple((given_ports | ports).items()),
         tuple(_storage(place, section).items()),
         tuple(_parameters(place, section).items()),
-        _number(f"{place}.update_sign", section.get("update_sign", 1)),
+        number(f"{place}.update_sign", section.get("update_sign", 1)),
     )
 
 
@@ -178,15 +187,9 @@ def _parameters(place: str, section: Mapping[str, Any]) -> dict[str, float | str
     if not isinstance(table, dict):
         raise InputError(f"{place}.parameters: {table!r} is not allowed, it must be a table.")
     return {
-        name.lower(): value if isinstance(value, str) else _number(f"{place}.parameters.{name}", value)
+        name.lower(): value if isinstance(value, str) else number(f"{place}.parameters.{name}", value)
         for name, value in table.items()
     }
-
-
-def _number(field: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{field}: {value!r} is not allowed, it must be a number.")
-    return float(value)
 
 
 def _per_layer(numbers: Mapping[str, Any], layers: int) -> dict[str, Any]:
@@ -198,28 +201,6 @@ def _per_layer(numbers: Mapping[str, Any], layers: int) -> dict[str, Any]:
             raise InputError(
                 f"design.update_gains: {given!r} is not allowed, it must be [hidden layers, last layer]."
             )
-        hidden, last = (_number("design.update_gains", value) for value in given)
+        hidden, last = (number("design.update_gains", value) for value in given)
         values["update_gains"] = [hidden] * (layers - 1) + [last]
     return values
-
-
-def _changed(where: str, of: Any, values: Mapping[str, Any]) -> Any:
-    """Returns a dataclass with other numbers; tables go into the dataclasses inside."""
-    known = [item.name for item in fields(of) if where != "design" or item.name not in _NOT_NUMBERS]
-    changes: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            raise unknown(where, name, known)
-        old = getattr(of, name)
-        if is_dataclass(old):
-            if not isinstance(value, dict):
-                raise InputError(f"{where}.{name}: {value!r} is not allowed, it must be a table.")
-            changes[name] = _changed(f"{where}.{name}", old, value)
-        elif isinstance(old, tuple):
-            changes[name] = tuple(value)
-        elif isinstance(old, str):
-            changes[name] = _string(where, values, name)
-        else:
-            number = _number(f"{where}.{name}", value)
-            changes[name] = int(number) if isinstance(old, int) and number.is_integer() else number
-    return replace(of, **changes)

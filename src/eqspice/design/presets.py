@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from eqspice.cells.neuron import NEAR_IDEAL_CLAMP
+from eqspice.design.differential.network import Differential
+from eqspice.design.learning import LearningPlan
 from eqspice.design.network import Design
+from eqspice.design.single_ended.network import SingleEnded
 from eqspice.errors import unknown
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named design.
+    """A named design, and how to use it.
 
     Attributes:
         build: layer widths -> design.
         description: one line.
+        learning: where the experiment does not say.
+        task_options: options of tasks by name, where the experiment does not say.
     """
 
     build: Callable[[tuple[int, ...]], Design]
     description: str
+    learning: LearningPlan = LearningPlan()
+    task_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def _fan_in_multipliers(widths: tuple[int, ...]) -> tuple[float, ...]:
@@ -34,9 +42,9 @@ def _per_layer(widths: tuple[int, ...], hidden: float, last: float) -> tuple[flo
     return (hidden,) * (len(widths) - 2) + (last,)
 
 
-def reference(widths: tuple[int, ...]) -> Design:
+def reference(widths: tuple[int, ...]) -> SingleEnded:
     """The circuit that the project started from (public repository analog-mlp-circuit)."""
-    return Design(
+    return SingleEnded(
         preset="reference",
         widths=widths,
         synapse="cmos",
@@ -45,14 +53,14 @@ def reference(widths: tuple[int, ...]) -> Design:
     )
 
 
-def read_nfet(widths: tuple[int, ...]) -> Design:
+def read_nfet(widths: tuple[int, ...]) -> SingleEnded:
     """The reference's predecessor: plain 2T1C cells with one read nfet."""
     return replace(
         reference(widths), preset="read_nfet", synapse="read_nfet", weight_centre=0.8, weight_spread=0.4
     )
 
 
-def resistive(widths: tuple[int, ...]) -> Design:
+def resistive(widths: tuple[int, ...]) -> SingleEnded:
     """The deep resistive network of the earlier literature: linear conductances, near-ideal diodes.
 
     A column is a mean of its rows, so that gain, and update gains to match, must make up for the fan-in.
@@ -70,6 +78,26 @@ def resistive(widths: tuple[int, ...]) -> Design:
     )
 
 
+def reciprocal(widths: tuple[int, ...]) -> Differential:
+    """Reciprocal differential synapses: every layer receives its gradient.
+
+    The nudge is in proportion to the conductance of an output's column, so that it moves the output by
+    several times the error, whatever the width of the last hidden layer.
+    """
+    return Differential(
+        preset="reciprocal",
+        widths=widths,
+        update_gains=_per_layer(widths, 1.0, 0.01),
+        nudge_conductance=NUDGE_PER_ROW * (widths[-2] + 1),
+        bias=0.25,
+    )
+
+
+NUDGE_PER_ROW = 3e-4  # S: beta per row of the last crossbar
+
+
+SINE_IN_COMMON_MODE = {"outputs": 1, "amplitude": 0.1, "input_volts": 0.4, "samples": 200}
+
 PRESETS: dict[str, Preset] = {
     "reference": Preset(
         reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"
@@ -78,6 +106,12 @@ PRESETS: dict[str, Preset] = {
         read_nfet, "plain 2T1C cells with one read nfet: starves the earlier layers of signal"
     ),
     "resistive": Preset(resistive, "programmable linear conductances and near-ideal diodes"),
+    "reciprocal": Preset(
+        reciprocal,
+        "differential four-transistor synapses, contrastive rule, calibrated gains",
+        LearningPlan(rows="all", decay=0.02, calibrate=True),
+        {"sine": SINE_IN_COMMON_MODE},
+    ),
 }
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from eqspice.design.network import Design, Process
 from eqspice.pdk import get_kit
 
-LEVELS = ("logic_high", "weight_centre", "weight_spread", "input_scale")
-"""Voltages of a design that go with the supply."""
+D = TypeVar("D", bound=Design)
 
 
-def retarget(design: Design, kit: str) -> Design:
+def retarget(design: D, kit: str) -> D:
     """Returns the design in another kit: its transistors, voltages in proportion to the supply.
 
     The cells stay; they draw their transistors as the kit does (`ROLES`). Corner and temperature stay
@@ -25,7 +25,7 @@ def retarget(design: Design, kit: str) -> Design:
         return design
     new, old = get_kit(kit), get_kit(design.process.kit)
     scale = new.SUPPLY / old.SUPPLY
-    levels = {name: scale * getattr(design, name) for name in LEVELS}
+    levels = {name: scale * getattr(design, name) for name in design.levels}
     switch = replace(design.switch, v_on=scale * design.switch.v_on, v_off=scale * design.switch.v_off)
     process = Process(
         kit, design.process.corner, design.process.temperature, new.MODEL_SETS[0], new.JUNCTIONS[0]

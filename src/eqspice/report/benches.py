@@ -18,8 +18,10 @@ from eqspice.circuit import (
     VoltageSource,
 )
 from eqspice.design import schedule as sc
-from eqspice.design.elaborate import CONTROLS, crossbar, elaborate, fet_factory, synapse
-from eqspice.design.network import Design
+from eqspice.design.elaborate import elaborate
+from eqspice.design.parts import fet_factory
+from eqspice.design.single_ended.elaborate import CONTROLS, crossbar, synapse
+from eqspice.design.single_ended.network import SingleEnded
 from eqspice.engines.base import Save, State
 from eqspice.engines.native.engine import NativeEngine, NativeOptions, NativeSession
 from eqspice.pdk import ideal, osdi
@@ -93,7 +95,7 @@ class UpdateMap:
     formula: FloatArray
 
 
-def transistors(design: Design) -> list[Mosfet]:
+def transistors(design: SingleEnded) -> list[Mosfet]:
     """Returns the different transistors of a design, each with multiplier 1."""
     found = [flat.device for flat in elaborate(design).devices if isinstance(flat.device, Mosfet)]
     return list(dict.fromkeys(replace(device, multiplier=1.0) for device in found))
@@ -131,7 +133,7 @@ def _meter(node: str, level: str) -> list[Instance]:
     ]
 
 
-def synapse_circuit(design: Design, open_column: bool) -> Circuit:
+def synapse_circuit(design: SingleEnded, open_column: bool) -> Circuit:
     """Returns one synapse, its weight and rails driven by signals, its column held at a voltage or open."""
     cell, _ = synapse(design, 0, fet_factory(design))
     instances = [
@@ -150,7 +152,7 @@ def synapse_circuit(design: Design, open_column: bool) -> Circuit:
     return Circuit(f"synapse of {design.preset}", tuple(instances))
 
 
-def synapse_curves(design: Design, weights: int = 9, rows: int = 81) -> SynapseCurves:
+def synapse_curves(design: SingleEnded, weights: int = 9, rows: int = 81) -> SynapseCurves:
     """Sweeps stored weight and row voltage over the range that the design uses.
 
     Args:
@@ -180,7 +182,7 @@ def synapse_curves(design: Design, weights: int = 9, rows: int = 81) -> SynapseC
 
 
 def _sweep(
-    circuit: Circuit, design: Design, signals: dict[str, FloatArray], nodes: tuple[str, ...]
+    circuit: Circuit, design: SingleEnded, signals: dict[str, FloatArray], nodes: tuple[str, ...]
 ) -> FloatArray:
     """Returns node voltages at quasi-static points, V, shape (points, nodes); all word lines are high."""
     count = len(signals["row"])
@@ -194,7 +196,7 @@ def _sweep(
     return solution.raise_for_status().waveforms.values
 
 
-def update_circuit(design: Design) -> Circuit:
+def update_circuit(design: SingleEnded) -> Circuit:
     """Returns a crossbar of one cell with its optimiser; row and column are driven."""
     ports = crossbar(design, 0, fet_factory(design)).ports
     names = {"inp_0": "row_p", "inn_0": "row_n", "out_0": "column"}
@@ -218,7 +220,7 @@ def update_circuit(design: Design) -> Circuit:
 class UpdateBench:
     """One cell and its optimiser, with the schedule of training; every point starts from the same weight."""
 
-    def __init__(self, design: Design, gain: float) -> None:
+    def __init__(self, design: SingleEnded, gain: float) -> None:
         """Builds the circuit and writes the weight in the middle of its range.
 
         Args:
@@ -247,7 +249,7 @@ class UpdateBench:
         data = sc.Presentations(
             np.array([[row / self.design.input_scale]]), np.zeros((1, 1)), np.zeros((1, 1, 1), np.int64)
         )
-        origin = self.start.time - sc.settle(self.design) * self.design.timing.step
+        origin = self.start.time - sc.settle_time(self.design)
         plan = sc.presentation_schedule(self.design, data, origin)
         stimulus = self._with_column(plan.stimulus, change)
         state = (
@@ -262,7 +264,7 @@ class UpdateBench:
         return Stimulus(stimulus.times, (*stimulus.names, "column"), values)
 
 
-def update_map(design: Design, gain: float, changes: FloatArray, rows: FloatArray) -> UpdateMap:
+def update_map(design: SingleEnded, gain: float, changes: FloatArray, rows: FloatArray) -> UpdateMap:
     """Simulates what the optimiser writes for every change of the column and every row voltage.
 
     Args:

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from eqspice.cells.synapse import SYNAPSES
-from eqspice.design.network import Design
 from eqspice.design.presets import Preset, get_preset
 from eqspice.design.retarget import retarget
+from eqspice.design.single_ended.network import SingleEnded
 from eqspice.errors import InputError, unknown
 from eqspice.pdk import get_kit
 from eqspice.report import benches, cell_plots, html, style
@@ -79,13 +79,17 @@ def characterize(
     return page
 
 
-def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: float | None) -> Design:
+def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: float | None) -> SingleEnded:
     """Returns a preset's smallest network in a kit, at a corner and a temperature.
 
     Raises:
         InputError: one is not known or out of range.
     """
     design = preset.build(WIDTHS)
+    if not isinstance(design, SingleEnded):
+        raise InputError(
+            f"preset: {design.preset!r} is not allowed, differential circuits have no curves here yet."
+        )
     design = design if kit is None else retarget(design, kit)
     process = design.process
     if corner is not None:
@@ -103,7 +107,7 @@ def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: 
     return replace(design, process=process)
 
 
-def _transistors(design: Design) -> list[Characterised]:
+def _transistors(design: SingleEnded) -> list[Characterised]:
     supply = get_kit(design.process.kit).SUPPLY
     made = []
     for number, mosfet in enumerate(benches.transistors(design), 1):
@@ -126,7 +130,7 @@ def _transistors(design: Design) -> list[Characterised]:
     return made
 
 
-def _synapse(design: Design) -> list[Characterised]:
+def _synapse(design: SingleEnded) -> list[Characterised]:
     curves = benches.synapse_curves(design)
     figure = style.new_figure(10.6, 6.6)
     cell_plots.synapse(figure, curves)
@@ -142,7 +146,7 @@ def _synapse(design: Design) -> list[Characterised]:
     return [_part("synapse", figure, caption, names, tuple(axis.ravel() for axis in (*grid, *values)))]
 
 
-def _synapse_name(design: Design) -> str:
+def _synapse_name(design: SingleEnded) -> str:
     own = design.cells.synapse
     return SYNAPSES[design.synapse].description if own is None else f"{own.subckt} of {own.file}"
 
@@ -158,7 +162,7 @@ def forward_over_backward(curves: benches.SynapseCurves) -> float:
     return float(np.median(forward[strong] / backward[strong]))
 
 
-def _update(design: Design) -> list[Characterised]:
+def _update(design: SingleEnded) -> list[Characterised]:
     changes = COLUMN_CHANGE * np.linspace(-1.0, 1.0, MAP_POINTS)
     rows = design.input_scale * np.linspace(-1.0, 1.0, MAP_POINTS)
     made = []
@@ -181,7 +185,7 @@ def _update(design: Design) -> list[Characterised]:
     return made
 
 
-PARTS: dict[str, Callable[[Design], list[Characterised]]] = {
+PARTS: dict[str, Callable[[SingleEnded], list[Characterised]]] = {
     "transistor": _transistors,
     "synapse": _synapse,
     "update": _update,
@@ -203,7 +207,7 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
-def _page(design: Design, description: str, what: str, pictures: list[Picture]) -> str:
+def _page(design: SingleEnded, description: str, what: str, pictures: list[Picture]) -> str:
     process = design.process
     sections = ""
     for part, title in TITLES.items():

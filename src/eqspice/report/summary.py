@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from eqspice.design.families import architecture_of
 from eqspice.report.history import History
 from eqspice.report.style import si
+from eqspice.training.build import learning_of
 
 KINDS: dict[str, tuple[str, str]] = {
     "mosfet": ("transistors", "Field-effect transistors of the process, with the compact model's charges."),
@@ -118,19 +120,21 @@ def design_rows(history: History) -> list[tuple[str, str]]:
     """Returns the numbers of the design."""
     d = history.design
     gains = ", ".join(f"{gain:g}" for gain in d.update_gains)
-    step, timing = d.timing.step, d.timing
     return [
-        ("synapse", d.synapse.replace("_", " ")),
-        ("transistors per synapse", ", ".join(f"{m:g}" for m in d.multipliers) + " (by layer)"),
-        ("storage capacitance", f"{si(d.storage_capacitance, 'F')} per unit"),
-        ("neuron gain", f"{d.gain:g} forward, {d.back_gain:g} backward"),
+        *architecture_of(d).facts(d),
         ("output load", si(d.output_load, "Ω")),
-        ("nudge", f"{d.nudge}, {si(d.nudge_conductance, 'S')}"),
+        ("nudge conductance", si(d.nudge_conductance, "S")),
         ("update gain", f"{gains} per volt (by layer)"),
         ("process", f"{d.process.kit}, corner {d.process.corner}, {d.process.temperature:g} °C"),
         ("model set, junctions", f"{d.process.model_set}, {d.process.junctions}"),
-        ("one presentation", si(3 * timing.period * step, "s") + " (free, nudged, update)"),
+        ("one presentation", si(_presentation_time(history), "s")),
     ]
+
+
+def _presentation_time(history: History) -> float:
+    """Seconds of one presentation."""
+    cycles = history.design.most_word_lines if learning_of(history.experiment).rows == "all" else 1
+    return architecture_of(history.design).sample_period(history.design, cycles)
 
 
 def cost_rows(history: History) -> list[tuple[str, str]]:
@@ -154,7 +158,7 @@ def cost_rows(history: History) -> list[tuple[str, str]]:
         rows.append(("Newton iterations per time step", f"{iterations / work['time_steps']:.2f}"))
     if cpu and history.presentations:
         rows.append(("presentations per CPU second", f"{history.presentations / cpu:.3g}"))
-        simulated = history.presentations * 3 * history.design.timing.period * history.design.timing.step
+        simulated = history.presentations * _presentation_time(history)
         rows.append(("simulated time", si(simulated, "s")))
     return rows
 

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eqspice.design.changes import changed
+from eqspice.design.families import architecture_of
+from eqspice.design.learning import LearningPlan
 from eqspice.design.network import Design
-from eqspice.design.presets import get_preset
+from eqspice.design.presets import Preset, get_preset
 from eqspice.design.retarget import retarget
 from eqspice.engines.native.engine import NativeOptions
 from eqspice.errors import InputError
@@ -20,11 +23,29 @@ FloatArray = NDArray[np.float64]
 _WEIGHTS = 1  # keys of the independent random streams of a seed
 
 
+def preset_of(experiment: Experiment) -> Preset:
+    """Returns the experiment's preset."""
+    files = experiment.preset_files
+    return get_preset(experiment.preset) if files is None else files.preset()
+
+
 def task_of(experiment: Experiment) -> Task:
-    """Returns the experiment's task with its data."""
-    if experiment.task.data is not None:
-        return experiment.task.data
-    return get_task(experiment.task.name, experiment.seed, **experiment.task.options)
+    """Returns the experiment's task with its data; options that it does not give are the preset's."""
+    chosen = experiment.task
+    if chosen.data is not None:
+        return chosen.data
+    usual = preset_of(experiment).task_options.get(chosen.name, {})
+    return get_task(chosen.name, experiment.seed, **{**usual, **chosen.options})
+
+
+def learning_of(experiment: Experiment) -> LearningPlan:
+    """Returns how the experiment learns: its own settings, else the preset's."""
+    usual, own = preset_of(experiment).learning, experiment.learning
+    return LearningPlan(
+        rows=own.rows or usual.rows,
+        decay=usual.decay if own.decay is None else own.decay,
+        calibrate=own.update_gain is None and (usual.calibrate if own.calibrate is None else own.calibrate),
+    )
 
 
 def design_of(experiment: Experiment, task: Task) -> Design:
@@ -34,11 +55,11 @@ def design_of(experiment: Experiment, task: Task) -> Design:
         InputError: unknown preset, or numbers that a design cannot have.
     """
     widths = (task.x.shape[1], *experiment.network.hidden, task.y.shape[1])
-    files = experiment.preset_files
-    preset = get_preset(experiment.preset) if files is None else files.preset()
-    design = preset.build(widths)
+    design = preset_of(experiment).build(widths)
     changes: dict[str, Any] = {}
     learning = experiment.learning
+    if design.bias is not None and task.encoding.bias is not None:
+        changes["bias"] = task.encoding.bias
     if learning.lr is not None:
         changes["nudge_conductance"] = learning.lr
     if learning.update_gain is not None:
@@ -48,7 +69,9 @@ def design_of(experiment: Experiment, task: Task) -> Design:
         design = retarget(design, kit)
     if process:
         changes["process"] = replace(design.process, **process)
-    return replace(design, **changes) if changes else design
+    design = architecture_of(design).for_learning(replace(design, **changes), learning_of(experiment))
+    found: Design = changed("design", design, experiment.design)
+    return found
 
 
 def engine_options(experiment: Experiment) -> NativeOptions:

@@ -133,7 +133,12 @@ class Learning(_Section):
     Attributes:
         lr: nudge conductance, S.
         update_gain: of the optimiser, one per layer, 1/V; 0 stops a layer from learning.
-        rows: word lines updated per presentation: "one" at random, or "all".
+        rows: word lines updated per presentation: "one" at random, "all" in turn, or "parallel": every
+            cell at once, by multipliers of their own.
+        decay: the update gains fall as 1 / (1 + decay * epoch).
+        calibrate: set the update gains by a short run before training. An update_gain turns it off.
+        correction: fraction of a presentation's error that each layer's update shall correct, which
+            calibration aims at, one per layer; None for the usual ones.
         epochs: how often the training set is presented.
         samples: presentations per epoch; None for the size of the training set.
         freeze_first_and_last: the first and the last epoch address no row, so that they show the fit
@@ -143,7 +148,10 @@ class Learning(_Section):
     prefix = "learning"
     lr: Annotated[float, Field(gt=0.0)] | None = None
     update_gain: tuple[Annotated[float, Field(ge=0.0)], ...] | None = None
-    rows: Literal["one", "all"] | None = None
+    rows: Literal["one", "all", "parallel"] | None = None
+    decay: Annotated[float, Field(ge=0.0)] | None = None
+    calibrate: bool | None = None
+    correction: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
     epochs: Annotated[int, Field(ge=1)] = 32
     samples: Annotated[int, Field(ge=1)] | None = None
     freeze_first_and_last: bool = False
@@ -174,6 +182,7 @@ class Experiment(_Section):
         network: hidden layers.
         preset: name of the design, or path of a preset file (.toml), which is read at once.
         preset_files: the texts of that preset file; they go with the experiment wherever it goes.
+        design: numbers of the preset's design that differ, by name.
         pdk: transistors; also the name of a kit.
         learning: rates, rows and epochs.
         engine: fidelity and its numbers.
@@ -188,6 +197,7 @@ class Experiment(_Section):
     network: Network = Field(default_factory=Network)
     preset: str = "reference"
     preset_files: PresetFiles | None = None
+    design: dict[str, Any] = Field(default_factory=dict)
     pdk: ProcessChoice = Field(default_factory=ProcessChoice)
     learning: Learning = Field(default_factory=Learning)
     engine: EngineChoice = Field(default_factory=EngineChoice)
@@ -239,7 +249,11 @@ class Experiment(_Section):
     @model_validator(mode="after")
     def _together(self) -> Experiment:
         layers, epochs = len(self.network.hidden) + 1, self.learning.epochs
-        for field, given in (("learning.update_gain", self.learning.update_gain), ("weights", self.weights)):
+        for field, given in (
+            ("learning.update_gain", self.learning.update_gain),
+            ("learning.correction", self.learning.correction),
+            ("weights", self.weights),
+        ):
             if given is not None and len(given) != layers:
                 raise InputError(f"{field}: has {len(given)} values, {layers} are needed, one per layer.")
         for field, array in (("order", self.order), ("row_order", self.row_order)):

@@ -14,7 +14,8 @@ from scipy.sparse import csc_array, csr_array
 
 from eqspice.analysis import gradient as gr
 from eqspice.design import schedule as sc
-from eqspice.design.network import column_node, row_nodes, weight_nodes
+from eqspice.design.families import architecture_of
+from eqspice.design.network import Readout
 from eqspice.engines.base import Save, State
 from eqspice.engines.native.engine import NativeOptions, NativeSession
 from eqspice.training.trainer import Bench
@@ -49,18 +50,21 @@ class Places:
 def places_of(bench: Bench) -> Places:
     """Returns the places of a training set-up."""
     design = bench.design
-    layers = range(design.layers)
+    family, layers = architecture_of(design), range(design.layers)
     return Places(
-        tuple(((node, 1.0),) for node in bench.outputs),
-        tuple(tuple(((node, 1.0),) for row in layer for node in row) for layer in weight_nodes(design)),
-        tuple(tuple(((column_node(k, j), 1.0),) for j in range(design.shape(k)[1])) for k in layers),
-        tuple(tuple(_rails(*row_nodes(k, i)) for i in range(design.shape(k)[0])) for k in layers),
-        tuple((design.gain / design.back_gain) ** (design.layers - k) for k in layers),
+        _signals(bench.output_readout),
+        tuple(_signals(readout) for readout in bench.weight_readouts),
+        tuple(_signals(family.columns(design, k)) for k in layers),
+        tuple(_signals(family.rows(design, k)) for k in layers),
+        family.back_factors(design),
     )
 
 
-def _rails(positive: str, negative: str) -> Signal:
-    return (positive, 0.5), (negative, -0.5)
+def _signals(readout: Readout) -> tuple[Signal, ...]:
+    if not readout.minus:
+        return tuple(((node, readout.scale),) for node in readout.plus)
+    pairs = zip(readout.plus, readout.minus, strict=True)
+    return tuple(((plus, readout.scale), (minus, -readout.scale)) for plus, minus in pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +115,7 @@ class Oracle:
         self.outputs = _reader(self.places.outputs, unknown)
         self.weights = [_reader(signals, unknown) for signals in self.places.weights]
         self.columns = [_reader(signals, unknown) for signals in self.places.columns]
-        driven = [any(n not in unknown for row in rows for n, _ in row) for rows in self.places.rows]
-        self.rows = [
-            None if no else _reader(rows, unknown) for rows, no in zip(self.places.rows, driven, strict=True)
-        ]
+        self.rows = [_reader(rows, unknown) for rows in self.places.rows]
 
     def unknowns(self, state: State) -> FloatArray:
         """Returns the voltages of the unknown nodes of a state, V, shape (n,)."""
@@ -147,7 +148,7 @@ class Oracle:
         design = self.bench.design
         rows = np.tile(np.array(lines, np.int64), (len(x), 1, 1))
         data = sc.Presentations(np.asarray(x, float), np.asarray(y, float), rows)
-        origin = state.time - sc.settle(design) * design.timing.step
+        origin = state.time - sc.settle_time(design)
         return sc.presentation_schedule(design, data, origin, phases)
 
     def loss(self, state: State, x: FloatArray, target: FloatArray) -> float:
@@ -167,7 +168,7 @@ class Oracle:
         """
         conductance, capacitance = self.session.matrices(free)
         design = self.bench.design
-        floats = gr.floating(conductance, capacitance, design.timing.period * design.timing.step)
+        floats = gr.floating(conductance, capacitance, architecture_of(design).phase_time(design))
         for weights in self.weights:
             floats[np.unique(weights.indices)] = True  # also where a limit of the weights conducts a little
         linear = gr.Linearisation(conductance, capacitance, floats)
@@ -241,20 +242,28 @@ class Oracle:
         rows are driven by sources.
         """
         rows, columns = self.rows[layer], self.columns[layer]
-        if rows is None:
-            missing = np.full(self.bench.design.shape(layer), np.nan)
-            return missing, missing
         conductance = self.session.matrices(free)[0]
-        forward = columns @ conductance @ rows.T
-        backward = rows @ conductance @ columns.T
-        return forward.toarray().T, backward.toarray()
+        forward = (columns @ conductance @ rows.T).toarray().T
+        backward = (rows @ conductance @ columns.T).toarray()
+        driven = np.diff(rows.indptr) == 0
+        if driven.all():
+            forward[driven] = backward[driven] = np.nan
+        return forward, backward
 
 
 def _reader(signals: tuple[Signal, ...], unknown: dict[str, int]) -> csr_array:
-    """Returns the matrix that takes the unknown voltages to the signals, shape (signals, n)."""
-    entries = [(k, unknown[node], factor) for k, signal in enumerate(signals) for node, factor in signal]
-    row, column, value = zip(*entries, strict=True)
-    return csr_array((value, (row, column)), shape=(len(signals), len(unknown)))
+    """Returns the matrix that takes the unknown voltages to the signals, shape (signals, n).
+
+    A node that a source drives is none of them: it does not move.
+    """
+    entries = [
+        (k, unknown[node], factor)
+        for k, signal in enumerate(signals)
+        for node, factor in signal
+        if node in unknown
+    ]
+    row, column, value = zip(*entries, strict=True) if entries else ((), (), ())
+    return csr_array((value, (row, column)), shape=(len(signals), len(unknown)), dtype=float)
 
 
 def _per_signal(signals: csr_array, per_node: FloatArray) -> FloatArray:

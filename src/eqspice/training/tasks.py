@@ -42,10 +42,12 @@ def sine(
     test_samples: int = 64,
     amplitude: float = 0.02,
     frequency: float = 8.0,
+    input_volts: float | None = None,
 ) -> Task:
     """The reference circuit's task: y = amplitude sin(frequency x) on identical outputs.
 
-    x is uniform in [0, 1); the rows carry x, 1 - x and 1, in volts.
+    x is uniform in [0, 1); the rows carry x, 1 - x and 1, in volts, as in the reference circuit; or, with
+    v = input_volts (2x - 1), v, -v and input_volts.
 
     Args:
         seed: of both sets; each has a stream of its own.
@@ -54,11 +56,16 @@ def sine(
         test_samples: points of the test set.
         amplitude: V.
         frequency: radians per unit of x.
+        input_volts: amplitude of inputs around zero, V; None for the reference circuit's rows.
     """
     outputs = count("outputs", outputs)
     frequency = positive("frequency", frequency)
     scaling = Scaling(np.zeros(outputs), np.full(outputs, positive("amplitude", amplitude)))
-    encoding = Encoding(Scaling.identity(1), complement=1.0, bias=1.0)
+    if input_volts is None:
+        encoding = Encoding(Scaling.identity(1), complement=1.0, bias=1.0)
+    else:
+        volts = positive("input_volts", input_volts)
+        encoding = Encoding(Scaling(np.full(1, 0.5), np.full(1, 2 * volts)), complement=0.0, bias=volts)
     x = data_rng(seed, TRAIN).random((count("samples", samples), 1))
     x_test = data_rng(seed, TEST).random((count("test_samples", test_samples, 0), 1))
 

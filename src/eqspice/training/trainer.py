@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,127 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqspice.analysis import metrics
-from eqspice.circuit import Circuit, Stimulus
 from eqspice.design import schedule as sc
-from eqspice.design.elaborate import elaborate
-from eqspice.design.network import Design, output_node, weight_nodes
+from eqspice.design.families import architecture_of
 from eqspice.engines.base import Save, Solution, State, Statistics
-from eqspice.engines.native.engine import NativeEngine, NativeSession
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.progress import TrainingProgress, working
-from eqspice.training.build import design_of, engine_options, initial_weights, task_of
+from eqspice.training.bench import MOST_PER_CHUNK, Bench, check, evaluate, prepare, write_weights
+from eqspice.training.build import initial_weights, learning_of
+from eqspice.training.calibrate import Calibration, calibrate
 from eqspice.training.checkpoint import RunFolder
 from eqspice.training.experiment import Experiment
-from eqspice.training.tasks import Task
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
-MOST_PER_CHUNK = 64  # presentations: bounds memory and what a kill can lose
 _ORDER = 2  # key of the random stream of presentation order and rows; 1 is that of the weights
-
-
-@dataclass
-class Bench:
-    """A prepared training set-up.
-
-    Attributes:
-        experiment, task, design, circuit, session: what is trained and on what.
-        weight_places: index of every weight in State.voltages, per layer.
-        compile_s: seconds spent on elaboration, tables and compiled code.
-    """
-
-    experiment: Experiment
-    task: Task
-    design: Design
-    circuit: Circuit
-    session: NativeSession
-    weight_places: list[NDArray[np.int64]] = field(default_factory=list)
-    compile_s: float = 0.0
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Nodes of the outputs."""
-        return tuple(output_node(self.design, k) for k in range(self.design.widths[-1]))
-
-    def weights(self, state: State) -> list[FloatArray]:
-        """Returns the storage voltages of a state at rest, V, one (inputs, outputs) matrix per layer.
-
-        They are read after one more presentation's time at rest, which the state itself does not go
-        through: until then columns that conduct little still relax, and pull the storage nodes by their
-        gates, some 0.1 mV that nothing has learned.
-        """
-        times = state.time + np.array([0.0, sc.sample_period(self.design)])
-        rest = Stimulus(times, self.circuit.signals, np.zeros((2, len(self.circuit.signals))))
-        relaxed = self.session.run(rest, state, Save(self.outputs, times[1:])).raise_for_status().state
-        return [relaxed.voltages[places] for places in self.weight_places]
-
-
-def check(experiment: Experiment) -> None:
-    """Builds what an experiment describes, without simulating, so that mistakes show before a run starts.
-
-    Raises:
-        InputError: data, widths, weights or a number of the design is not allowed.
-        CircuitError: the cells do not fit together.
-    """
-    design = design_of(experiment, task_of(experiment))
-    sc.check_weights(design, initial_weights(design, experiment))
-    elaborate(design)
-
-
-def prepare(experiment: Experiment) -> Bench:
-    """Elaborates and compiles the experiment's circuit, and warms up the compiled code."""
-    before = time.perf_counter()
-    task = task_of(experiment)
-    design = design_of(experiment, task)
-    weights = initial_weights(design, experiment)
-    sc.check_weights(design, weights)
-    circuit = elaborate(design)
-    session = NativeEngine(engine_options(experiment)).prepare(circuit)
-    place = {name: index for index, name in enumerate(session.node_names)}
-    places = [
-        np.array([[place[node] for node in row] for row in layer], np.int64) for layer in weight_nodes(design)
-    ]
-    bench = Bench(experiment, task, design, circuit, session, places)
-    _warm_up(bench)
-    bench.compile_s = time.perf_counter() - before
-    return bench
-
-
-def _warm_up(bench: Bench) -> None:
-    """Runs one presentation from rest, so that no later time holds the compiler's."""
-    data = sc.Presentations(
-        bench.task.x[:1], bench.task.y[:1], np.full((1, 1, bench.design.layers), sc.NO_ROW)
-    )
-    plan = sc.presentation_schedule(bench.design, data, 0.0)
-    bench.session.run(plan.stimulus, None, Save(bench.outputs, plan.free_ends))
-
-
-def write_weights(bench: Bench, weights: list[FloatArray]) -> Solution:
-    """Simulates the SET sequence from rest."""
-    stimulus = sc.set_sequence(bench.design, weights)
-    return bench.session.run(stimulus, None, Save(bench.outputs, stimulus.times[-1:])).raise_for_status()
-
-
-def evaluate(bench: Bench, state: State, x: FloatArray, chunk: int = MOST_PER_CHUNK) -> FloatArray:
-    """Returns the outputs for inputs x in free phases only, V, shape (N, outputs). The state is kept.
-
-    Args:
-        bench: prepared set-up.
-        state: where the weights are.
-        x: input voltages, V, shape (N, inputs).
-        chunk: presentations per simulation.
-    """
-    found = []
-    rest = sc.settle(bench.design) * bench.design.timing.step
-    for first in range(0, len(x), chunk):
-        part = np.asarray(x[first : first + chunk], float)
-        blank = np.zeros((len(part), bench.design.widths[-1]))
-        rows = np.full((len(part), 1, bench.design.layers), sc.NO_ROW)
-        data = sc.Presentations(part, blank, rows)
-        plan = sc.presentation_schedule(bench.design, data, state.time - rest, phases=("free",))
-        solution = bench.session.run(plan.stimulus, state, Save(bench.outputs, plan.free_ends))
-        found.append(solution.raise_for_status().waveforms.values)
-    return np.concatenate(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +58,10 @@ def epoch_chunks(bench: Bench, epoch: int) -> list[Chunk]:
     count = learning.samples or len(task.x)
     points = task.sample(epoch, count, rng)
     frozen = learning.freeze_first_and_last and epoch in (0, learning.epochs - 1)
-    rows = sc.random_rows(design, count, learning.rows or "one", rng, update=not frozen)
+    how = learning_of(experiment)
+    rows = sc.random_rows(design, count, how.rows, rng, update=not frozen)
+    signs = np.where(rng.integers(2, size=count) > 0, 1.0, -1.0)
+    rate = 1.0 / (1.0 + how.decay * epoch)
     if experiment.order is not None:
         points = np.asarray(experiment.order[epoch], np.int64)
     if experiment.row_order is not None:
@@ -176,7 +72,13 @@ def epoch_chunks(bench: Bench, epoch: int) -> list[Chunk]:
     chunks = []
     for k in range(per_epoch):
         part = slice(k * MOST_PER_CHUNK, (k + 1) * MOST_PER_CHUNK)
-        data = sc.Presentations(task.x[points[part]], task.y[points[part]], rows[part])
+        data = sc.Presentations(
+            task.x[points[part]],
+            task.y[points[part]],
+            rows[part],
+            np.full(len(points[part]), rate),
+            signs[part],
+        )
         chunks.append(
             Chunk(
                 epoch * per_epoch + k,
@@ -204,7 +106,7 @@ def run_chunk(bench: Bench, chunk: Chunk, state: State) -> tuple[Solution, dict[
     plan = sc.presentation_schedule(bench.design, chunk.data, chunk_origin(bench, chunk))
     times = np.stack([plan.free_ends, plan.nudged_ends], axis=1).ravel()
     solution = bench.session.run(plan.stimulus, state, Save(bench.outputs, times)).raise_for_status()
-    read = solution.waveforms.values.reshape(len(chunk.points), 2, -1)
+    read = bench.output_readout.of(solution.waveforms.values).reshape(len(chunk.points), 2, -1)
     record: dict[str, Any] = {
         "x": chunk.data.x,
         "y": chunk.data.y,
@@ -248,13 +150,7 @@ def phase_voltages(
 
 def waveform_nodes(bench: Bench) -> tuple[str, ...]:
     """Returns the nodes that a picture of one presentation shows: phases, data, outputs, some weights."""
-    design = bench.design
-    nodes = ["free", "nudged", "nudged_early", "update", "neuron0_0_p", "target_0"]
-    for layer, names in enumerate(weight_nodes(design)):
-        nodes += [row[0] for row in names[:4]] + names[0][1:4]
-        nodes += [f"neuron{layer + 1}_{j}_in" for j in range(min(4, design.widths[layer + 1]))]
-        nodes += [f"neuron{layer + 1}_{j}_p" for j in range(min(4, design.widths[layer + 1]))]
-    return tuple(dict.fromkeys(nodes))
+    return architecture_of(bench.design).picture_nodes(bench.design)
 
 
 def versions() -> dict[str, str]:
@@ -290,12 +186,12 @@ def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = 
     """
     with working(show_progress, "preparing the circuit (the first time compiles the engine, about 30 s)"):
         bench = prepare(experiment)
-    manifest = _manifest(bench)
+    manifest = _manifest(bench) | {"calibration": folder.read_manifest().get("calibration")}
     folder.write_manifest(manifest)
     folder.log(f"training {bench.circuit.name}, {experiment.engine.fidelity}, seed {experiment.seed}")
     try:
-        state, totals = _epochs(bench, folder, show_progress)
-    except ConvergenceError as error:
+        state, totals = _epochs(bench, folder, manifest, show_progress)
+    except (ConvergenceError, InputError) as error:
         folder.log(f"failed: {error}")
         folder.write_manifest(manifest | {"status": "failed", "message": str(error)})
         raise
@@ -311,9 +207,17 @@ def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = 
     return manifest
 
 
-def _epochs(bench: Bench, folder: RunFolder, show_progress: bool) -> tuple[State, _Totals]:
+def _epochs(
+    bench: Bench, folder: RunFolder, manifest: dict[str, Any], show_progress: bool
+) -> tuple[State, _Totals]:
     """Simulates what the newest checkpoint has not seen yet."""
     state, next_chunk, totals = _start(bench, folder)
+    if learning_of(bench.experiment).calibrate:
+        known = manifest["calibration"]
+        found = calibrate(bench, state) if known is None else Calibration.restore(known)
+        manifest["calibration"] = asdict(found)
+        folder.write_manifest(manifest)
+        bench.learn_with(found.update_gains)
     epochs = bench.experiment.learning.epochs
     chunks = epoch_chunks(bench, 0)
     per_epoch = sum(len(chunk.points) for chunk in chunks)
@@ -427,4 +331,4 @@ def _results(bench: Bench, folder: RunFolder, state: State, totals: _Totals) -> 
     }
 
 
-__all__ = ["Bench", "evaluate", "prepare", "train_into", "write_weights"]
+__all__ = ["Bench", "check", "evaluate", "prepare", "train_into", "write_weights"]

@@ -1,0 +1,162 @@
+"""One crossbar of a differential network: cells, holds, drivers of the multipliers, lines and switches."""
+
+from __future__ import annotations
+
+from eqspice.cells import differential_optimizer as optimizer
+from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pair
+from eqspice.cells.synapse import FetFactory
+from eqspice.circuit import Instance, Subcircuit
+from eqspice.design.differential.network import Differential
+
+ORIGIN = "design.crossbar"
+CONTROLS = ("set", "free", "first", "second", "rate", "common", "unit")
+
+
+def moving_rows(layer: int) -> bool:
+    """Returns whether a layer's rows move in the nudged phases: the first layer's are held by the data."""
+    return layer > 0
+
+
+def ports(design: Differential, layer: int) -> tuple[str, ...]:
+    """Returns the ports of a crossbar."""
+    inputs, outputs = design.shape(layer)
+    return (
+        *CONTROLS,
+        *(f"{rail}_{i}" for i in range(inputs) for rail in ("rp", "rn")),
+        *(f"{wire}_{j}" for j in range(outputs) for wire in ("cp", "cn")),
+        *(f"{wire}_{j}" for j in range(outputs) for wire in ("sp", "sn")),
+        *(f"wwl_{word}" for word in range(design.word_lines(layer))),
+        *(f"level{sign}_{bit}" for bit in range(design.bit_lines(layer)) for sign in ("p", "n")),
+    )
+
+
+def crossbar(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
+    """Returns the crossbar of a layer.
+
+    Word lines run along the shorter side. With multipliers on lines, the addressed word line puts its
+    row's (or column's) held values on a bus, and the charge pumps of the bit lines do the rest. With
+    multipliers in cells, held rows and driven columns run along the whole array.
+
+    Args:
+        design: the network.
+        layer: which crossbar.
+        fets: makes FETs of the kit.
+    """
+    instances = [
+        *_cells(design, layer, fets),
+        *_holds(design, layer),
+        *_drivers(design, layer),
+        *(_line_pumps(design, layer) if design.multiplied_in == "line" else []),
+        *_set_switches(design, layer),
+    ]
+    return Subcircuit(f"crossbar_{layer}", ports(design, layer), tuple(instances))
+
+
+def _bit_nodes(design: Differential, bit: int) -> tuple[str, str]:
+    """With multipliers in cells nothing but the set levels ever drives a bit line."""
+    return (
+        (f"blp_{bit}", f"bln_{bit}") if design.multiplied_in == "line" else (f"levelp_{bit}", f"leveln_{bit}")
+    )
+
+
+def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
+    """Returns a cell: synapse and storage, and with multipliers in cells a charge pump."""
+    storage = storage_pair(design.switch, design.storage_capacitance, design.gate_common, design.weight_limit)
+    instances = [
+        Instance("storage", storage, ("wwl", "blp", "bln", "mem_p", "mem_n"), ORIGIN),
+        Instance(
+            "synapse",
+            DIFFERENTIAL_SYNAPSES[design.synapse].build(fets),
+            ("mem_p", "mem_n", "rp", "rn", "cp", "cn"),
+            ORIGIN,
+        ),
+    ]
+    lines: tuple[str, ...] = ()
+    if design.multiplied_in == "cell":
+        lines = ("delta", "level", "row", "row_delta")
+        pump = optimizer.charge_pump(design.pump_transconductance, moving_rows(layer))
+        instances.append(Instance("pump", pump, ("mem_p", "mem_n", *lines), ORIGIN))
+    return Subcircuit("cell", ("wwl", "blp", "bln", "rp", "rn", "cp", "cn", *lines), tuple(instances))
+
+
+def _cells(design: Differential, layer: int, fets: FetFactory) -> list[Instance]:
+    inputs, outputs = design.shape(layer)
+    of = cell(design, layer, fets)
+    instances = []
+    for i in range(inputs):
+        for j in range(outputs):
+            word, bit = (j, i) if design.transposed(layer) else (i, j)
+            nodes = [f"wwl_{word}", *_bit_nodes(design, bit), f"rp_{i}", f"rn_{i}", f"cp_{j}", f"cn_{j}"]
+            if design.multiplied_in == "cell":
+                nodes += [f"delta_{j}", f"level_{j}", f"row_{i}_first", f"row_{i}_delta"]
+            instances.append(Instance(f"cell_{i}_{j}", of, tuple(nodes), ORIGIN))
+    return instances
+
+
+def _holds(design: Differential, layer: int) -> list[Instance]:
+    inputs, outputs = design.shape(layer)
+    hold = optimizer.sample_hold(design.switch, design.held_capacitance)
+    instances = []
+    for j in range(outputs):
+        wires = (f"sp_{j}", f"sn_{j}")
+        for phase in ("first", "second"):
+            nodes = (*wires, f"column_{j}_{phase}", phase)
+            instances.append(Instance(f"hold_column_{j}_{phase}", hold, nodes, ORIGIN))
+    for i in range(inputs):
+        for phase in ("first", "second") if moving_rows(layer) else ("first",):
+            nodes = (f"rp_{i}", f"rn_{i}", f"row_{i}_{phase}", phase)
+            instances.append(Instance(f"hold_row_{i}_{phase}", hold, nodes, ORIGIN))
+    return instances
+
+
+def _drivers(design: Differential, layer: int) -> list[Instance]:
+    inputs, outputs = design.shape(layer)
+    moving = moving_rows(layer)
+    column = optimizer.column_driver(
+        design.multiplier_offset, design.auto_zero, moving, design.switch, design.held_capacitance
+    )
+    instances = []
+    for j in range(outputs):
+        held = (f"column_{j}_first", f"column_{j}_second")
+        lines = (f"delta_{j}", f"level_{j}")
+        nodes = (*held, "free", "rate", "unit", *lines)
+        instances.append(Instance(f"column_driver_{j}", column, nodes, ORIGIN))
+    if moving:
+        row = optimizer.row_driver()
+        for i in range(inputs):
+            ends = (f"row_{i}_first", f"row_{i}_second", f"row_{i}_delta")
+            instances.append(Instance(f"row_driver_{i}", row, ends, ORIGIN))
+    return instances
+
+
+def _line_pumps(design: Differential, layer: int) -> list[Instance]:
+    moving, transposed = moving_rows(layer), design.transposed(layer)
+    instances = []
+    for word in range(design.word_lines(layer)):
+        lines = [("value", f"delta_{word}" if transposed else f"row_{word}_first")]
+        if moving:
+            lines.append(("change", f"level_{word}" if transposed else f"row_{word}_delta"))
+        for bus, line in lines:
+            name = f"select_{bus}_{word}"
+            instances.append(design.switch.instance(name, line, f"bus_{bus}", f"wwl_{word}", ORIGIN))
+    pump = optimizer.charge_pump(design.pump_transconductance, moving)
+    for bit in range(design.bit_lines(layer)):
+        own = (f"row_{bit}_first", f"row_{bit}_delta") if transposed else (f"delta_{bit}", f"level_{bit}")
+        shared = ("bus_value", "bus_change")
+        factors = (*shared, *own) if transposed else (*own, *shared)
+        instances.append(Instance(f"pump_{bit}", pump, (*_bit_nodes(design, bit), *factors), ORIGIN))
+    return instances
+
+
+def _set_switches(design: Differential, layer: int) -> list[Instance]:
+    instances = []
+    if design.multiplied_in == "line":
+        for bit in range(design.bit_lines(layer)):
+            for sign, line in zip("pn", _bit_nodes(design, bit), strict=True):
+                name = f"set_{sign}_{bit}"
+                instances.append(design.switch.instance(name, f"level{sign}_{bit}", line, "set", ORIGIN))
+    for j in range(design.shape(layer)[1]):
+        for wire in ("cp", "cn"):
+            name = f"ground_{wire}_{j}"
+            instances.append(design.switch.instance(name, f"{wire}_{j}", "common", "set", ORIGIN))
+    return instances

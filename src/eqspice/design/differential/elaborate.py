@@ -1,0 +1,151 @@
+"""Differential design to circuit, in passes: supplies, data, crossbars, neurons, loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eqspice.cells.differential_loss import STORAGE, nudge_stored_error
+from eqspice.cells.differential_neuron import common_mode_hold, neuron_differential
+from eqspice.circuit import GROUND, Circuit, Instance, VoltageSource
+from eqspice.design.differential import array
+from eqspice.design.differential.network import (
+    Differential,
+    column_nodes,
+    drive_nodes,
+    output_nodes,
+    weight_nodes,
+)
+from eqspice.design.network import row_nodes
+from eqspice.design.parts import driver, fet_factory
+
+CONTROLS = ("set", "free", "first", "second", "nudge")
+UNIT = 1.0  # V, of the auto-zero stage's reference
+ORIGIN = "design.elaborate"
+
+
+def supplies(design: Differential) -> list[Instance]:
+    """Pass 1: drivers of the phase signals and of the rates, common mode, bias rows."""
+    instances = [driver(f"drive_{name}", name, name) for name in CONTROLS]
+    levels = [("common", design.common_mode)] + [("unit", UNIT)] * design.auto_zero
+    if design.bias is not None and design.layers > 1:
+        bias = design.input_scale * design.bias
+        levels += [("bias_p", design.common_mode + bias), ("bias_n", design.common_mode - bias)]
+    instances += [
+        Instance(f"supply_{name}", VoltageSource(dc=dc), (name, GROUND), ORIGIN) for name, dc in levels
+    ]
+    for layer in range(design.layers):
+        instances.append(driver(f"drive_layer{layer}_rate", f"layer{layer}_rate", f"layer{layer}_rate"))
+    return instances
+
+
+def data(design: Differential) -> list[Instance]:
+    """Pass 2: drivers of the input rows and of the targets."""
+    instances = []
+    for row in range(design.widths[0]):
+        positive, negative = row_nodes(0, row)
+        instances.append(
+            driver(f"drive_x{row}_p", positive, f"x_{row}", design.input_scale, design.common_mode)
+        )
+        instances.append(
+            driver(f"drive_x{row}_n", negative, f"x_{row}", -design.input_scale, design.common_mode)
+        )
+    for output in range(design.widths[-1]):
+        instances.append(driver(f"drive_y{output}", f"target_{output}", f"y_{output}"))
+    return instances
+
+
+def rails(design: Differential, layer: int, row: int) -> tuple[str, str]:
+    """Returns the rails of a row of a crossbar; the row after the last neuron is the bias row."""
+    return ("bias_p", "bias_n") if layer > 0 and row == design.widths[layer] else row_nodes(layer, row)
+
+
+def crossbars(design: Differential) -> list[Instance]:
+    """Pass 3: a crossbar per layer with the drivers of its word lines and set levels."""
+    fets = fet_factory(design)
+    instances = []
+    for layer in range(design.layers):
+        inputs, outputs = design.shape(layer)
+        words = [f"layer{layer}_wwl_{word}" for word in range(design.word_lines(layer))]
+        instances += [driver(f"drive_{name}", name, name) for name in words]
+        levels = []
+        for bit in range(design.bit_lines(layer)):
+            signal = f"layer{layer}_level_{bit}"
+            for sign, scale in (("p", 1.0), ("n", -1.0)):
+                node = f"{signal}_{sign}"
+                levels.append(node)
+                instances.append(driver(f"drive_{node}", node, signal, scale, design.gate_common))
+        columns = [column_nodes(layer, j) for j in range(outputs)]
+        sensed = [drive_nodes(layer + 1, j) for j in range(outputs)] if design.sense == "after" else columns
+        nodes = (
+            *("set", "free", "first", "second", f"layer{layer}_rate", "common", "unit"),
+            *(rail for i in range(inputs) for rail in rails(design, layer, i)),
+            *(wire for pair in columns for wire in pair),
+            *(wire for pair in sensed for wire in pair),
+            *words,
+            *levels,
+        )
+        crossbar = array.crossbar(design, layer, fets)
+        instances.append(Instance(f"layer{layer}", crossbar, nodes, ORIGIN))
+    return instances
+
+
+def neurons(design: Differential) -> list[Instance]:
+    """Pass 4: clamped neurons in the hidden layers, linear ones at the output, common-mode holds."""
+    hidden = neuron_differential(design.gain, design.back_gain, design.series_resistance, design.clamp)
+    output = neuron_differential(design.output_gain, design.output_back_gain, design.series_resistance, None)
+    hold = common_mode_hold(design.hold_conductance)
+    instances = []
+    for layer in range(design.layers):
+        neuron = output if layer == design.layers - 1 else hidden
+        for j in range(design.widths[layer + 1]):
+            column = column_nodes(layer, j)
+            nodes = (*column, *row_nodes(layer + 1, j), *drive_nodes(layer + 1, j), "common")
+            instances.append(Instance(f"amplifier{layer + 1}_{j}", neuron, nodes, ORIGIN))
+            instances.append(Instance(f"hold{layer + 1}_{j}", hold, (*column, "common"), ORIGIN))
+    return instances
+
+
+def losses(design: Differential) -> list[Instance]:
+    """Pass 5: load and nudge of every output."""
+    cell = nudge_stored_error(
+        design.nudge_conductance, design.output_load, design.switch, design.held_capacitance
+    )
+    return [
+        Instance(
+            f"loss_{k}", cell, (*output_nodes(design, k), "common", f"target_{k}", "free", "nudge"), ORIGIN
+        )
+        for k in range(design.widths[-1])
+    ]
+
+
+PASSES: tuple[Callable[[Differential], list[Instance]], ...] = (supplies, data, crossbars, neurons, losses)
+
+
+def storage_nodes(design: Differential) -> tuple[str, ...]:
+    """Returns the nodes whose error controls the time step: weights and held voltages."""
+    nodes: list[str] = []
+    for layer in range(design.layers):
+        inputs, outputs = design.shape(layer)
+        for i in range(inputs):
+            for j in range(outputs):
+                nodes += weight_nodes(layer, i, j)
+        phases = ("first", "second")
+        nodes += [f"layer{layer}.column_{j}_{phase}" for j in range(outputs) for phase in phases]
+        moving = phases if array.moving_rows(layer) else phases[:1]
+        nodes += [f"layer{layer}.row_{i}_{phase}" for i in range(inputs) for phase in moving]
+        if design.auto_zero:
+            nodes += [f"layer{layer}.column_driver_{j}.held_offset" for j in range(outputs)]
+    nodes += [f"loss_{k}.{STORAGE}" for k in range(design.widths[-1])]
+    return tuple(nodes)
+
+
+def elaborate(design: Differential) -> Circuit:
+    """Returns the circuit of a design.
+
+    Raises:
+        InputError: a geometry or corner that the kit does not have.
+        CircuitError: the cells do not fit together.
+    """
+    instances = [instance for make in PASSES for instance in make(design)]
+    title = f"{design.preset} {'-'.join(str(width) for width in design.widths)}"
+    return Circuit(title, tuple(instances), storage_nodes(design))

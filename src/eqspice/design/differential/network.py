@@ -1,0 +1,132 @@
+"""The differential family's design and the names of its nodes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from eqspice.cells.differential_neuron import DifferentialClamp
+from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES
+from eqspice.design.network import Design, Process, row_nodes
+from eqspice.errors import InputError, unknown
+
+FREE_PROCESS = Process(model_set="continuous", junctions="physical")
+
+
+@dataclass(frozen=True)
+class PhaseTiming:
+    """Times of the schedule in steps.
+
+    Attributes:
+        step: length of one step, s.
+        edge: steps of a signal's edge.
+        plateau: steps in which a phase settles.
+        update: steps of the update pulse's plateau.
+    """
+
+    step: float = 50e-9
+    edge: int = 2
+    plateau: int = 16
+    update: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("step", "edge", "plateau", "update"):
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                raise InputError(f"timing.{name}: {getattr(self, name)} is not allowed, it must be positive.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differential(Design):
+    """A differential network.
+
+    Weights are half differences of two storage voltages around gate_common.
+
+    Attributes:
+        synapse: name of the differential synapse.
+        common_mode: of rows, columns and outputs, V.
+        gate_common: of the storage voltages, V.
+        weight_limit: gates are clamped to gate_common ± this, V; 0 for no clamp.
+        gain: of hidden neurons, V/V.
+        output_gain: of output neurons, V/V.
+        back_gain: current gain backward of hidden neurons, A/A.
+        output_back_gain: of output neurons, A/A.
+        series_resistance: through which a rail's current is sensed, ohm.
+        clamp: of the hidden neurons' rails.
+        hold_conductance: of a column's common-mode hold, S.
+        nudges: "symmetric" (+beta, -beta) or "one_sided" (+beta, contrasted with the free phase).
+        chop: the sign of the first nudge is drawn for each presentation, so that offsets average out.
+        sense: columns are read "after" the amplifier, at its output, or "before" it.
+        multiplied_in: where multipliers are: per bit "line" (for a word line at a time) or in every "cell".
+        rate_unit: update gain at a rate of 1 V, 1/V.
+        multiplier_offset: of the contrast, referred to the sensed column voltage, V.
+        auto_zero: measure the offset in each free phase and subtract it.
+        timing: schedule.
+    """
+
+    family: ClassVar[str] = "differential"
+    levels: ClassVar[tuple[str, ...]] = (*Design.levels, "common_mode", "gate_common", "weight_limit")
+    synapse: str = "four_nfet"
+    nudge_conductance: float = 1e-2
+    weight_spread: float = 0.4
+    process: Process = FREE_PROCESS
+    common_mode: float = 0.4
+    gate_common: float = 1.4
+    weight_limit: float = 0.4
+    gain: float = 16.0
+    output_gain: float = 8.0
+    back_gain: float = 1 / 16
+    output_back_gain: float = 1 / 8
+    series_resistance: float = 10.0
+    clamp: DifferentialClamp = field(default_factory=DifferentialClamp)
+    hold_conductance: float = 1e-2
+    bias: float | None = 0.25
+    nudges: Literal["symmetric", "one_sided"] = "symmetric"
+    chop: bool = True
+    sense: Literal["after", "before"] = "after"
+    multiplied_in: Literal["line", "cell"] = "line"
+    rate_unit: float = 1.0
+    multiplier_offset: float = 0.0
+    auto_zero: bool = False
+    timing: PhaseTiming = field(default_factory=PhaseTiming)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.synapse not in DIFFERENTIAL_SYNAPSES:
+            raise unknown("synapse", self.synapse, tuple(DIFFERENTIAL_SYNAPSES))
+        for name, allowed in (
+            ("nudges", ("symmetric", "one_sided")),
+            ("sense", ("after", "before")),
+            ("multiplied_in", ("line", "cell")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise unknown(name, getattr(self, name), allowed)
+        positive = ("gain", "output_gain", "back_gain", "output_back_gain", "series_resistance")
+        self._check_positive(*positive, "hold_conductance", "rate_unit")
+
+    @property
+    def pump_transconductance(self) -> float:
+        """Of a charge pump: with a rate of 1 V its pulse changes a weight by rate_unit times the contrast."""
+        pulse = (self.timing.update + self.timing.edge) * self.timing.step
+        return self.rate_unit * self.storage_capacitance / pulse
+
+
+def output_nodes(design: Design, output: int) -> tuple[str, str]:
+    """Returns the positive and the negative node of an output."""
+    return row_nodes(design.layers, output)
+
+
+def column_nodes(layer: int, column: int) -> tuple[str, str]:
+    """Returns the two wires of a column of the crossbar of a layer: the next neuron's input."""
+    return f"neuron{layer + 1}_{column}_inp", f"neuron{layer + 1}_{column}_inn"
+
+
+def drive_nodes(layer: int, neuron: int) -> tuple[str, str]:
+    """Returns the amplifier's outputs before its series resistors."""
+    return f"neuron{layer}_{neuron}_drive_p", f"neuron{layer}_{neuron}_drive_n"
+
+
+def weight_nodes(layer: int, row: int, column: int) -> tuple[str, str]:
+    """Returns the two storage nodes of a weight."""
+    cell = f"layer{layer}.cell_{row}_{column}"
+    return f"{cell}.mem_p", f"{cell}.mem_n"
