@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from eqspice.cells.synapse import CONDUCTANCE_CENTRE, CONDUCTANCE_UNIT, SYNAPSES
-from eqspice.design.presets import get_preset
+from eqspice.design.presets import PRESETS, get_preset
 from eqspice.errors import InputError, StorageError
-from eqspice.pdk import tables
+from eqspice.pdk import osdi, tables
 from eqspice.report import benches
 from eqspice.report.characterize import characterize, design_at, forward_over_backward
 
@@ -71,7 +71,34 @@ def test_nfet_synapse_saturates():
     assert np.all(np.diff(curves.column[:, -1]) > 0)
 
 
-@pytest.mark.parametrize("preset", ["read_nfet", "reference", "resistive"])
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_cell_is_reciprocal_at_rest(preset):
+    """Without bias every cell is a network of resistors."""
+    curves = benches.synapse_curves(design(preset))
+    rest = len(curves.rows) // 2
+    assert curves.rows[rest] == pytest.approx(0.0, abs=1e-12)
+    scale = np.abs(curves.forward[:, rest]).max()
+    assert scale > 1e-5
+    np.testing.assert_allclose(curves.forward[:, rest], curves.backward[:, rest], atol=0.01 * scale)
+
+
+def test_differential_synapse_carries_the_sum_of_its_transistors():
+    here = design("reciprocal")
+    curves = benches.synapse_curves(here, weights=3, rows=5)
+    model = osdi.compact_model(benches.transistors(here)[0])
+    w, a = (axis.ravel() for axis in np.meshgrid(curves.weights, curves.rows, indexing="ij"))
+    column = np.full(w.shape, here.common_mode)
+
+    def into_column(gate_sign, row_sign):
+        gate, rail = here.gate_common + gate_sign * w, here.common_mode + row_sign * a
+        return -model.evaluate(np.stack([column, gate, rail, 0.0 * w], axis=1)).current[:, 0]
+
+    positive = into_column(1, 1) + into_column(-1, -1)
+    negative = into_column(1, -1) + into_column(-1, 1)
+    np.testing.assert_allclose(curves.column.ravel(), positive - negative, rtol=1e-3, atol=1e-10)
+
+
+@pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"reciprocal"}))
 def test_update_follows_the_formula(preset):
     here = design(preset)
     changes, rows = np.linspace(-5e-3, 5e-3, 5), here.input_scale * np.array([-0.5, 0.0, 0.4])
@@ -81,6 +108,19 @@ def test_update_follows_the_formula(preset):
     # Gate capacitance bends it by less than half a percent of the largest step (50 mV).
     assert np.abs(found.written - found.formula).max() < 2.5e-4
     assert np.abs(found.written).max() > 4e-2
+
+
+def test_charge_pump_shares_its_charge_with_the_gates():
+    here = design("reciprocal")
+    changes, rows = np.array([-5e-3, 5e-3]), np.array([-0.4, 0.4])
+    found = benches.update_map(here, 1.0, changes, rows)
+    np.testing.assert_allclose(found.formula, np.outer(changes, rows), atol=1e-15)
+    gate = [here.common_mode, here.gate_common, here.common_mode, 0.0]
+    model = osdi.compact_model(benches.transistors(here)[0])
+    gates = 2 * float(model.evaluate(gate).capacitance[0, 1, 1])  # two on every storage node
+    assert gates > 0.03 * here.storage_capacitance
+    share = here.storage_capacitance / (here.storage_capacitance + gates)
+    np.testing.assert_allclose(found.written, share * found.formula, rtol=0.01)
 
 
 def test_update_is_exact_without_gates():

@@ -64,11 +64,12 @@ def synapse(figure: Figure, curves: SynapseCurves) -> Figure:
         transfer.plot(curves.rows, curves.forward[k], color=colour)
         transfer.plot(curves.rows, curves.backward[k], color=colour, ls=DASHED)
     styles = [Line2D([], [], color=style.MUTED, ls=dashes) for dashes in ("-", DASHED)]
-    transfer.legend(styles, ["forward: row to column", "backward: column to row"], loc="best")
+    names = ["forward, row to column", "backward"]
+    transfer.legend(styles, names, loc="lower right", bbox_to_anchor=(1.01, 0.99), ncols=2, columnspacing=1.0)
     titles = (
-        "Current into a column at 0 V",
+        "Current into a held column",
         "Unloaded column",
-        "Transfer at lowest, middle, highest weight",
+        "Transfer at three weights",
         "Column loading",
     )
     labels = (("current", "A"), ("column voltage", "V"), ("transconductance", "S"), ("conductance", "S"))
@@ -79,9 +80,7 @@ def synapse(figure: Figure, curves: SynapseCurves) -> Figure:
         style.si_axis(axes.xaxis, "row voltage", "V")
         style.si_axis(axes.yaxis, label, unit)
     bar = ScalarMappable(Normalize(curves.weights.min(), curves.weights.max()), FAMILY)
-    figure.colorbar(
-        bar, ax=[current, voltage, transfer, loading], label="stored voltage (V)", aspect=40, pad=0.015
-    )
+    figure.colorbar(bar, ax=[current, voltage, transfer, loading], label="weight (V)", aspect=40, pad=0.015)
     return figure
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from eqspice.cells.synapse import SYNAPSES
+from eqspice.design.families import architecture_of
+from eqspice.design.network import Design
 from eqspice.design.presets import Preset, get_preset
 from eqspice.design.retarget import retarget
 from eqspice.design.single_ended.network import SingleEnded
@@ -79,17 +80,13 @@ def characterize(
     return page
 
 
-def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: float | None) -> SingleEnded:
+def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: float | None) -> Design:
     """Returns a preset's smallest network in a kit, at a corner and a temperature.
 
     Raises:
         InputError: one is not known or out of range.
     """
     design = preset.build(WIDTHS)
-    if not isinstance(design, SingleEnded):
-        raise InputError(
-            f"preset: {design.preset!r} is not allowed, differential circuits have no curves here yet."
-        )
     design = design if kit is None else retarget(design, kit)
     process = design.process
     if corner is not None:
@@ -107,7 +104,7 @@ def design_at(preset: Preset, kit: str | None, corner: str | None, temperature: 
     return replace(design, process=process)
 
 
-def _transistors(design: SingleEnded) -> list[Characterised]:
+def _transistors(design: Design) -> list[Characterised]:
     supply = get_kit(design.process.kit).SUPPLY
     made = []
     for number, mosfet in enumerate(benches.transistors(design), 1):
@@ -130,13 +127,13 @@ def _transistors(design: SingleEnded) -> list[Characterised]:
     return made
 
 
-def _synapse(design: SingleEnded) -> list[Characterised]:
+def _synapse(design: Design) -> list[Characterised]:
     curves = benches.synapse_curves(design)
     figure = style.new_figure(10.6, 6.6)
     cell_plots.synapse(figure, curves)
     caption = (
         f"The synapse ({_synapse_name(design)}) between a row at ± its voltage and a column, "
-        f"for stored voltages over their range. At rows above half of the largest, the forward transfer is "
+        f"for weights over their range. At rows above half of the largest, the forward transfer is "
         f"{forward_over_backward(curves):.3g} times the backward one (median); in a reciprocal cell, which "
         "equilibrium propagation needs, solid and dashed lines coincide."
     )
@@ -146,9 +143,11 @@ def _synapse(design: SingleEnded) -> list[Characterised]:
     return [_part("synapse", figure, caption, names, tuple(axis.ravel() for axis in (*grid, *values)))]
 
 
-def _synapse_name(design: SingleEnded) -> str:
-    own = design.cells.synapse
-    return SYNAPSES[design.synapse].description if own is None else f"{own.subckt} of {own.file}"
+def _synapse_name(design: Design) -> str:
+    own = design.cells.synapse if isinstance(design, SingleEnded) else None
+    if own is not None:
+        return f"{own.subckt} of {own.file}"
+    return dict(architecture_of(design).facts(design))["synapse"]
 
 
 def forward_over_backward(curves: benches.SynapseCurves) -> float:
@@ -162,9 +161,9 @@ def forward_over_backward(curves: benches.SynapseCurves) -> float:
     return float(np.median(forward[strong] / backward[strong]))
 
 
-def _update(design: SingleEnded) -> list[Characterised]:
+def _update(design: Design) -> list[Characterised]:
     changes = COLUMN_CHANGE * np.linspace(-1.0, 1.0, MAP_POINTS)
-    rows = design.input_scale * np.linspace(-1.0, 1.0, MAP_POINTS)
+    rows = benches.wires(design) * benches.row_reach(design) * np.linspace(-1.0, 1.0, MAP_POINTS)
     made = []
     for number, gain in enumerate(dict.fromkeys(design.update_gains), 1):
         found = benches.update_map(design, gain, changes, rows)
@@ -185,7 +184,7 @@ def _update(design: SingleEnded) -> list[Characterised]:
     return made
 
 
-PARTS: dict[str, Callable[[SingleEnded], list[Characterised]]] = {
+PARTS: dict[str, Callable[[Design], list[Characterised]]] = {
     "transistor": _transistors,
     "synapse": _synapse,
     "update": _update,
@@ -207,7 +206,7 @@ def _csv(table: Table) -> str:
     return text.getvalue()
 
 
-def _page(design: SingleEnded, description: str, what: str, pictures: list[Picture]) -> str:
+def _page(design: Design, description: str, what: str, pictures: list[Picture]) -> str:
     process = design.process
     sections = ""
     for part, title in TITLES.items():
