@@ -14,6 +14,7 @@ from eqspice.errors import StorageError
 from eqspice.report import animation, figures, plots, style, summary
 from eqspice.report.history import read_history
 from eqspice.report.html import write_report
+from eqspice.report.waveform_figure import phases_of
 from eqspice.training.checkpoint import RunFolder
 from eqspice.training.experiment import EngineChoice, Experiment, Learning, Network
 from eqspice.training.tasks import arrays
@@ -175,7 +176,25 @@ def test_phases_are_where_their_signals_are_high():
     pulse = np.array([0, 0, 2, 2, 0, 0, 0, 0, 0.0])
     late = np.array([0, 0, 0, 0, 0, 0, 0, 3, 3.0])
     wave = Waveforms(times, ("free", "nudged", "update"), np.stack([pulse, 0 * pulse, late], axis=1))
-    assert figures.phases_of(wave) == [("free", 1.5, 3.5), ("update", 6.5, 8.0)]
+    assert phases_of(wave) == [("free", 1.5, 3.5), ("update", 6.5, 8.0)]
+
+
+def test_phases_of_a_differential_circuit():
+    """The holds of both nudges follow in the free phase too; the update pulses once per word line."""
+    times = np.arange(12.0)
+    free = np.array([0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.0])
+    first = free + np.array([0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0.0])
+    second = free + np.array([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0.0])
+    rate = -0.1 * np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1.0])
+    wave = Waveforms(
+        times, ("free", "first", "second", "layer0_rate"), np.stack([free, first, second, rate], 1)
+    )
+    assert phases_of(wave) == [
+        ("free", 0.5, 2.5),
+        ("nudge 1", 3.5, 5.5),
+        ("nudge 2", 6.5, 7.5),
+        ("update", 8.5, 11.0),
+    ]
 
 
 @pytest.mark.parametrize(

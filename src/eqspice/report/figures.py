@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from eqspice.analysis import metrics
 from eqspice.report import plots, style
 from eqspice.report.gradient_plot import gradient_figure
 from eqspice.report.history import History, safe_nrmse
-from eqspice.waveforms import Waveforms
+from eqspice.report.waveform_figure import waveform_figure
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -103,13 +102,15 @@ def _fit_curve(history: History) -> tuple[Figure, str]:
         plots.fit_curve(panels[-1], x, test["predicted"], None, line)
         panels[-1].set_title(f"Test set: NRMSE {safe_nrmse(test['predicted'], test['y']):.2f}")
     for axes in panels:
+        plots.frame_free(axes)
         axes.set_xlabel("input x")
         style.si_axis(axes.yaxis, "output voltage", "V")
     panels[0].legend(loc="best", handletextpad=0.4)
     many = f"all {task.y.shape[1]} outputs" if task.y.shape[1] > 1 else "the output"
     return figure, (
         f"Voltage of {many} at the end of the free and of the nudged phase against the input, point by point "
-        "as presented, with the target as a line; the test set is answered by free phases alone."
+        "as presented and as far as it fits the frame, with the target as a line; the test set is answered "
+        "by free phases alone."
     )
 
 
@@ -236,7 +237,7 @@ def loss(history: History) -> Drawn:
         panels[1].set_ylabel("share classified right")
     return figure, (
         f"Error of the outputs while the network learns, each presentation as a dot and the mean of the last "
-        f"{window} (one epoch) as a line; the nudged phase lies below the free one as far as the nudge pulls."
+        f"{window} (one epoch) as a line; the nudged phase shows how far the nudge moves the outputs."
     )
 
 
@@ -271,85 +272,6 @@ def weights(history: History) -> Drawn:
     )
 
 
-def waveforms(history: History) -> Drawn:
-    """One presentation of the first and of the last epoch, with shaded phases."""
-    if not history.waveforms:
-        return None
-    rows = ["data", "hidden", "outputs", "weights"]
-    if len(history.design.widths) == 2:
-        rows.remove("hidden")
-    columns = list(history.waveforms)
-    figure = style.new_figure(5.2 * len(columns) + 0.3, 1.75 * len(rows) + 0.6)
-    grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex="col")
-    for column, name in enumerate(columns):
-        wave = history.waveforms[name]
-        times = wave.times - wave.times[0]
-        phases = [(phase, a - wave.times[0], b - wave.times[0]) for phase, a, b in phases_of(wave)]
-        for k, row in enumerate(rows):
-            axes = grid[k, column]
-            label, signals = _signals(wave, row, history.design.layers)
-            plots.shade_phases(axes, phases, name_them=k == 0)
-            plots.waveform_lines(axes, times, signals, _colours(row, history.design.layers))
-            axes.set_xlim(0.0, float(times[-1]))
-            style.si_axis(axes.yaxis, label, "V")
-        grid[0, column].set_title(f"First presentation of the {name} epoch", pad=18)
-        style.si_axis(grid[-1, column].xaxis, "time", "s")
-    entries = {
-        label: handle
-        for axes in grid[:, 0]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries))
-    return figure, (
-        "Node voltages over one presentation, up to four neurons of each kind: gate capacitance moves the "
-        "stored weights while data is applied, but only the addressed word line keeps what the update "
-        "phase writes."
-    )
-
-
-def _colours(row: str, layers: int) -> dict[str, str] | None:
-    if row == "data":
-        return {"input": style.MUTED, "target": style.TARGET}
-    if row == "weights":
-        return {
-            f"weights of layer {layer}": style.CLASSES[layer % len(style.CLASSES)] for layer in range(layers)
-        }
-    return {"target": style.TARGET} if row == "outputs" else None
-
-
-def _signals(wave: Waveforms, row: str, layers: int) -> tuple[str, dict[str, FloatArray]]:
-    """Returns the axis label and the signals of a row of the waveform figure."""
-    target = {"target 1": wave["target_0"]} if "target_0" in wave.names else {}
-    if row == "data":
-        return "data", {"input 1": wave["neuron0_0_p"]} | target
-    if row == "weights":
-        found = {}
-        for node in wave.names:
-            match = re.match(r"layer(\d+)\.(cell_.*)", node)
-            if match:
-                found[f"weights of layer {match[1]} {match[2]}"] = wave[node] - wave[node][0]
-        return "weight change", found
-    neurons = [node for node in wave.names if re.match(r"neuron[1-9]\d*_\d+_p$", node)]
-    wanted = [node for node in neurons if node.startswith(f"neuron{layers}_") == (row == "outputs")]
-    signals = {node: wave[node] for node in wanted}
-    return ("outputs", signals | target) if row == "outputs" else ("hidden neurons", signals)
-
-
-def phases_of(wave: Waveforms) -> list[tuple[str, float, float]]:
-    """Returns (phase, start, end) wherever a phase signal is above half of its largest value, s."""
-    found = []
-    for name in style.PHASES:
-        if name not in wave.names or not wave[name].max() > 0:
-            continue
-        level = wave[name] / wave[name].max() - 0.5
-        crossing = np.flatnonzero(level[:-1] * level[1:] < 0)
-        share = level[crossing] / (level[crossing] - level[crossing + 1])
-        at = wave.times[crossing] + share * (wave.times[crossing + 1] - wave.times[crossing])
-        edges = np.concatenate([wave.times[:1][level[:1] > 0], at, wave.times[-1:][level[-1:] > 0]])
-        found += [(name, float(a), float(b)) for a, b in zip(edges[::2], edges[1::2], strict=False)]
-    return found
-
-
 def gradient(history: History, weights: str) -> Drawn:
     """The gradient check at the "initial" or the "trained" weights, if it was made."""
     check = history.checks.get(weights)
@@ -360,7 +282,7 @@ FIGURES: dict[str, Callable[[History], Drawn]] = {
     "fit": fit,
     "loss": loss,
     "weights": weights,
-    "waveforms": waveforms,
+    "waveforms": waveform_figure,
     "gradient_initial": partial(gradient, weights="initial"),
     "gradient_trained": partial(gradient, weights="trained"),
 }

@@ -45,6 +45,15 @@ def fit_curve(
     return axes
 
 
+def frame_free(axes: Axes) -> Axes:
+    """Sets the height of a fit by target and free outputs: a strong nudge would dwarf them."""
+    lines = [line for line in axes.get_lines() if line.get_color() != style.NUDGED]
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
+    room = max(0.07 * float(np.ptp(values)), 1e-9)
+    axes.set_ylim(float(values.min()) - room, float(values.max()) + room)
+    return axes
+
+
 def fit_scatter(axes: Axes, target: FloatArray, found: FloatArray, colour: str, label: str) -> Axes:
     """Draws outputs against their targets, V, and the diagonal on which they should lie.
 
@@ -101,7 +110,9 @@ def loss_curve(
     visible = raw[raw > 0]
     if len(visible):
         lows = [float(np.quantile(visible, 0.02)), *(float(line.min()) for line in smooth), test or np.inf]
-        axes.set_ylim(0.7 * min(low for low in lows if low > 0), 1.6 * float(visible.max()))
+        axes.set_ylim(
+            0.7 * min(low for low in lows if low > 0), 1.6 * max(float(visible.max()), float(smooth[1].max()))
+        )
     axes.set_xlim(0, len(free) * 1.015)
     return axes
 

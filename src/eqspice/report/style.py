@@ -29,7 +29,16 @@ CLASSES = (
     *("#1769aa", "#e07a2d", "#2a9d70", "#9b3fa0", "#c9a227"),
     *("#c62f3b", "#4db6c9", "#7a5c45", "#8a94a3", "#3b4d8f"),
 )
-PHASES = {"free": FREE, "nudged": NUDGED, "update": UPDATE}
+PHASES = {"free": FREE, "nudged": NUDGED, "nudge 1": NUDGED, "nudge 2": "#c9a227", "update": UPDATE}
+# Phase, the signal that says when it is, and one that must be low; signals of both families of circuits.
+PHASE_SIGNALS = (
+    ("free", "free", ""),
+    ("nudged", "nudged", ""),
+    ("nudge 1", "first", "free"),
+    ("nudge 2", "second", "free"),
+    ("update", "update", ""),
+    ("update", "layer0_rate", ""),
+)
 SIGNED = "RdBu_r"  # colour map of quantities with a sign
 DPI = 150
 
