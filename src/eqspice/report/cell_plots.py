@@ -64,12 +64,12 @@ def synapse(figure: Figure, curves: SynapseCurves) -> Figure:
         transfer.plot(curves.rows, curves.forward[k], color=colour)
         transfer.plot(curves.rows, curves.backward[k], color=colour, ls=DASHED)
     styles = [Line2D([], [], color=style.MUTED, ls=dashes) for dashes in ("-", DASHED)]
-    names = ["forward, row to column", "backward"]
+    names = ["forward, to the column", "backward"]
     transfer.legend(styles, names, loc="lower right", bbox_to_anchor=(1.01, 0.99), ncols=2, columnspacing=1.0)
     titles = (
         "Current into a held column",
         "Unloaded column",
-        "Transfer at three weights",
+        "Transfer",
         "Column loading",
     )
     labels = (("current", "A"), ("column voltage", "V"), ("transconductance", "S"), ("conductance", "S"))
