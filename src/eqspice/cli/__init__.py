@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import gradient, inspect, report, train
+from eqspice.cli import gradient, inspect, report, train, tune
 from eqspice.errors import EqspiceError
 
 
@@ -27,6 +27,7 @@ app.command(epilog=examples(*train.EXAMPLES))(train.train)
 app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
 app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
 app.command(epilog=examples(*report.CHARACTERIZE_EXAMPLES))(report.characterize)
+app.command(epilog=examples(*tune.EXAMPLES))(tune.tune)
 app.command()(inspect.tasks)
 app.command()(inspect.presets)
 app.command()(inspect.doctor)

@@ -207,6 +207,30 @@ def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = 
     return manifest
 
 
+def train_in_memory(bench: Bench) -> tuple[State, FloatArray]:
+    """Trains without a run folder: nothing is kept but what is returned.
+
+    Args:
+        bench: prepared set-up.
+
+    Returns:
+        the circuit's state after the last epoch, and the mean squared error of the free phase per epoch on
+        the training data, V², shape (epochs,).
+    """
+    state = write_weights(bench, initial_weights(bench.design, bench.experiment)).state
+    if learning_of(bench.experiment).calibrate:
+        bench.learn_with(calibrate(bench, state).update_gains)
+    curve = []
+    for epoch in range(bench.experiment.learning.epochs):
+        squares = []
+        for chunk in epoch_chunks(bench, epoch):
+            solution, record = run_chunk(bench, chunk, state)
+            state = solution.state
+            squares.append((record["free"] - record["y"]) ** 2)
+        curve.append(float(np.mean(np.concatenate(squares))))
+    return state, np.array(curve)
+
+
 def _epochs(
     bench: Bench, folder: RunFolder, manifest: dict[str, Any], show_progress: bool
 ) -> tuple[State, _Totals]:
