@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import gradient, inspect, report, train, tune
+from eqspice.cli import gradient, inspect, report, train, tune, verify
 from eqspice.errors import EqspiceError
 
 
@@ -28,6 +28,9 @@ app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
 app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
 app.command(epilog=examples(*report.CHARACTERIZE_EXAMPLES))(report.characterize)
 app.command(epilog=examples(*tune.EXAMPLES))(tune.tune)
+app.command(epilog=examples(*verify.VERIFY_EXAMPLES))(verify.verify)
+app.command(epilog=examples(*verify.NETLIST_EXAMPLES))(verify.netlist)
+app.command()(verify.engines)
 app.command()(inspect.tasks)
 app.command()(inspect.presets)
 app.command()(inspect.doctor)

@@ -52,6 +52,11 @@ class Presentations:
                     f"presentations: {name} has shape {np.shape(values)}, ({len(self.x)},) is needed."
                 )
 
+    def first(self, count: int) -> Presentations:
+        """Returns the first data points."""
+        rate, sign = (None if values is None else values[:count] for values in (self.rate, self.sign))
+        return Presentations(self.x[:count], self.y[:count], self.rows[:count], rate, sign)
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:

@@ -46,7 +46,7 @@ def instance_text(mosfet: Mosfet, dialect: str = "ngspice") -> str:
     instance = dict(mosfet.instance)
     if dialect == "ngspice" and is_legacy(mosfet):
         # Zero must be said: areas that are not given are worked out from the layout rules of the card.
-        instance |= dict.fromkeys(_AREAS, 0.0) | dict.fromkeys(_PERIMETERS, _gate_edge(mosfet))
+        instance |= dict.fromkeys(_AREAS, 0.0) | dict.fromkeys(_PERIMETERS, gate_edge(mosfet))
     pairs = [("w", mosfet.width), ("l", mosfet.length), ("m", mosfet.multiplier), *instance.items()]
     names = {"m": "$mfactor"} if dialect == "vacask" else {}
     return " ".join(f"{names.get(key, key)}={float(value)!r}" for key, value in pairs)
@@ -58,7 +58,7 @@ def is_legacy(mosfet: Mosfet) -> bool:
     return 0.0 < area <= 1e-19
 
 
-def _gate_edge(mosfet: Mosfet) -> float:
+def gate_edge(mosfet: Mosfet) -> float:
     """Returns the perimeter of a junction that is nothing but the gate's edge, a trifle less, in m.
 
     BSIM4 takes the gate's edge off a perimeter. Below version 4.7 nothing stops a perimeter of zero

@@ -14,14 +14,17 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from eqspice.circuit.devices import ModelCard, Mosfet
 from eqspice.errors import InputError, ModelError, unknown
+from eqspice.pdk.cards import gate_edge
 from eqspice.pdk.expressions import evaluate
 from eqspice.pdk.roles import Drawn
 
@@ -138,6 +141,75 @@ def mosfet(
         f"{junctions} junctions, tnoimod=0; {origin['license']}, {origin['copyright']}",
     )
     return Mosfet(card, width, length, multiplier, temperature, tuple(sorted(instance.items())))
+
+
+@dataclass(frozen=True)
+class LibraryCall:
+    """How a transistor is called in the SPICE library of the process kit.
+
+    Attributes:
+        corner: section of the library.
+        model_set: which of the libraries, see MODEL_SETS.
+        text: name of its subcircuit and parameters, in the library's units (micrometres).
+    """
+
+    corner: str
+    model_set: str
+    text: str
+
+
+def library_call(device: Mosfet) -> LibraryCall:
+    """Returns how the user's own copy of the library calls a transistor of this kit.
+
+    Raises:
+        InputError: it is none of this kit, or its numbers were changed (mismatch), which the library
+            cannot know.
+    """
+    name, corner, model_set, number, junctions = (device.card.name.rsplit("_", 4) + [""] * 5)[:5]
+    model = name.removeprefix("sky130_")
+    if device.card.level != "bsim4" or model not in MODELS or model_set not in MODEL_SETS:
+        raise InputError(f"model card {device.card.name}: is not of the kit sky130, its library has no such.")
+    nominal = mosfet(
+        model,
+        device.width,
+        device.length,
+        corner=corner,
+        temperature=device.temperature,
+        model_set=model_set,
+        junctions=junctions,
+        multiplier=device.multiplier,
+    )
+    if nominal != device:
+        raise InputError(
+            f"model card {device.card.name}: its numbers were changed, the library has the nominal ones."
+        )
+    words = {"w": device.width / _MICRO, "l": device.length / _MICRO, "m": device.multiplier}
+    if junctions == "physical":
+        area, perimeter = dict(device.instance)["ad"], dict(device.instance)["pd"]
+    else:
+        area, perimeter = 0.0, gate_edge(device)
+    words |= dict.fromkeys(("ad", "as"), area / _MICRO**2) | dict.fromkeys(("pd", "ps"), perimeter / _MICRO)
+    text = " ".join(f"{key}={value:.12g}" for key, value in words.items())
+    return LibraryCall(corner, model_set, f"sky130_fd_pr__{model} {text}")
+
+
+def library_path(given: str) -> Path:
+    """Returns the user's library: a path, or for "PDK_ROOT" that of the kit which PDK_ROOT points to.
+
+    Raises:
+        InputError: there is no such file, or PDK_ROOT is not set.
+    """
+    path = Path(given)
+    if given == "PDK_ROOT":
+        root = os.environ.get("PDK_ROOT")
+        if not root:
+            raise InputError(
+                "pdk library: PDK_ROOT is not set; set it, or give the path of sky130.lib.spice."
+            )
+        path = Path(root) / "sky130A/libs.tech/ngspice/sky130.lib.spice"
+    if not path.is_file():
+        raise InputError(f"pdk library: {str(path)!r} is not a file.")
+    return path.resolve()
 
 
 def mismatch_slopes(

@@ -47,6 +47,7 @@ _OWN = (
     "log.txt",
     "report.html",
     "figures",
+    "verify",
     _PRESET,
 )
 
@@ -178,6 +179,14 @@ class RunFolder:
         """Writes what one chunk presented, gave and learned."""
         storage.write_npz(self._chunk("records", index), arrays)
 
+    def read_record(self, index: int) -> Arrays:
+        """Returns the record of a chunk.
+
+        Raises:
+            StorageError: missing or damaged.
+        """
+        return storage.read_npz(self._chunk("records", index))
+
     def read_records(self) -> list[Arrays]:
         """Returns all records in order.
 
@@ -204,6 +213,20 @@ class RunFolder:
         storage.write_npz(self._chunk("checkpoints", index), {**arrays, _META: np.array(text)})
         for _, path in self._chunks("checkpoints")[:-KEPT_CHECKPOINTS]:
             storage.remove(path)
+
+    def checkpoint_indices(self) -> list[int]:
+        """Returns the chunks after which the state is kept, in order."""
+        return [index for index, _ in self._chunks("checkpoints")]
+
+    def read_checkpoint(self, index: int) -> Arrays:
+        """Returns the state after a chunk.
+
+        Raises:
+            StorageError: missing or damaged.
+        """
+        arrays = storage.read_npz(self._chunk("checkpoints", index))
+        arrays.pop(_META, None)
+        return arrays
 
     def latest_checkpoint(self) -> tuple[int, Arrays, dict[str, Any]] | None:
         """Returns (chunk, arrays, meta) of the newest checkpoint that can be read; None if there is none.

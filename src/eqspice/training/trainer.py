@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from eqspice.analysis import metrics
 from eqspice.design import schedule as sc
 from eqspice.design.families import architecture_of
+from eqspice.design.network import Design
 from eqspice.engines.base import Save, Solution, State, Statistics
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.progress import TrainingProgress, working
@@ -23,6 +24,7 @@ from eqspice.training.build import initial_weights, learning_of
 from eqspice.training.calibrate import Calibration, calibrate
 from eqspice.training.checkpoint import RunFolder
 from eqspice.training.experiment import Experiment
+from eqspice.training.tasks import Task
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
@@ -51,8 +53,12 @@ class Chunk:
 
 
 def epoch_chunks(bench: Bench, epoch: int) -> list[Chunk]:
-    """Draws an epoch from the seed alone, so that a resumed run draws the same."""
-    experiment, design, task = bench.experiment, bench.design, bench.task
+    """Returns an epoch in chunks; it is drawn from the seed alone, so that a resumed run draws the same."""
+    return draw_epoch(bench.experiment, bench.design, bench.task, epoch)
+
+
+def draw_epoch(experiment: Experiment, design: Design, task: Task, epoch: int) -> list[Chunk]:
+    """Draws points and word lines of an epoch and cuts it into chunks."""
     learning = experiment.learning
     rng = np.random.default_rng(np.random.SeedSequence(experiment.seed, spawn_key=(_ORDER, epoch)))
     count = learning.samples or len(task.x)
@@ -123,8 +129,7 @@ def run_chunk(bench: Bench, chunk: Chunk, state: State) -> tuple[Solution, dict[
 
 def sample_waveforms(bench: Bench, chunk: Chunk, state: State, nodes: tuple[str, ...]) -> Waveforms:
     """Returns the named nodes over one presentation, at every time step; the state is kept."""
-    data = sc.Presentations(chunk.data.x[:1], chunk.data.y[:1], chunk.data.rows[:1])
-    plan = sc.presentation_schedule(bench.design, data, chunk_origin(bench, chunk))
+    plan = sc.presentation_schedule(bench.design, chunk.data.first(1), chunk_origin(bench, chunk))
     return bench.session.run(plan.stimulus, state, Save(nodes)).raise_for_status().waveforms
 
 

