@@ -41,7 +41,7 @@ def bench_of(preset: str, inputs: int, hidden: tuple[int, ...], outputs: int, **
 @pytest.mark.parametrize(
     "shape", [(2, (4,), 1), (3, (4,), 2), (3, (4, 3), 2)], ids=["2-4-1", "3-4-2", "3-4-3-2"]
 )
-@pytest.mark.parametrize("preset", ["reference", "read_nfet", "resistive"])
+@pytest.mark.parametrize("preset", ["reference", "read_nfet", "resistive", "reciprocal"])
 def test_adjoint_against_differences(preset, shape):
     bench = bench_of(preset, *shape)
     state, oracle = initial_state(bench), Oracle(bench)
@@ -88,6 +88,15 @@ def test_conductances_pass_the_gradient_back_and_cmos_cells_do_not():
     assert abs(poor.layers[1].transport_cosine) < 0.95
     assert any("not reciprocal at this bias in layer 1" in line for line in poor.verdict)
     assert math.isnan(poor.layers[0].forward_backward) and math.isnan(poor.layers[1].clamped)
+
+
+@pytest.mark.parametrize("hidden", [(6,), (5, 4)], ids=str)
+def test_every_layer_of_the_reciprocal_preset_learns_its_gradient(hidden):
+    gains = (20.0,) * (len(hidden)) + (0.1,)
+    bench = bench_of("reciprocal", 3, hidden, 2, learning={"update_gain": gains})
+    for layer in check_gradient(bench, initial_state(bench), samples=3).layers:
+        assert layer.cosine > 0.99 and layer.rule_cosine > 0.99, layer
+        assert layer.signal_fraction == pytest.approx(1.0, abs=0.05)
 
 
 def _state(preset: str):
