@@ -6,16 +6,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO ?= runs/demo
-DEMO_EPOCHS ?= 100
-DEMO_ARGS ?= --seed 0 --set learning.lr=0.01
+DEMO_ARGS ?= --preset reciprocal --epochs 50 --seed 0
 TEST_ARGS ?= -n auto
 
 .PHONY: demo test lint format types setup clean
 
 demo: $(READY)
 	rm -rf "$(DEMO)"
-	$(BIN)/eqspice train sine --preset reference --fidelity phase --epochs $(DEMO_EPOCHS) $(DEMO_ARGS) --out "$(DEMO)"
-	$(BIN)/eqspice report "$(DEMO)"
+	$(BIN)/eqspice train sine --fidelity phase $(DEMO_ARGS) --out "$(DEMO)" --report
 
 test: $(READY)
 	$(BIN)/python -m pytest $(TEST_ARGS)
