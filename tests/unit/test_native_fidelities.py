@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eqspice.design.schedule import Presentations
 from eqspice.engines.base import State, Statistics
 from eqspice.engines.native.engine import NativeEngine, NativeOptions
 from eqspice.training import trainer
@@ -38,8 +39,14 @@ def start(bench: Bench, **options: object) -> State:
 def presentations(bench: Bench, count: int) -> Chunk:
     """The first of a learning epoch's presentations."""
     chunk = replace(trainer.epoch_chunks(bench, 1)[0], first=0)
-    data = replace(chunk.data, x=chunk.data.x[:count], y=chunk.data.y[:count], rows=chunk.data.rows[:count])
-    return replace(chunk, data=data, points=chunk.points[:count])
+    return part_of(chunk, 0, count)
+
+
+def part_of(chunk: Chunk, first: int, end: int) -> Chunk:
+    """Some of a chunk's presentations, at their own time."""
+    fields = vars(chunk.data).items()
+    data = Presentations(**{name: None if values is None else values[first:end] for name, values in fields})
+    return replace(chunk, data=data, points=chunk.points[first:end], first=chunk.first + first)
 
 
 def learn(bench: Bench, count: int = 50, **options: object) -> tuple[np.ndarray, Statistics]:
@@ -90,11 +97,7 @@ def test_chunks_do_not_change_what_is_learned(fidelity: str):
     whole = presentations(bench, 12)
     at_once, _ = trainer.run_chunk(bench, whole, state)
     for first in range(0, 12, 3):
-        part = slice(first, first + 3)
-        data = replace(whole.data, x=whole.data.x[part], y=whole.data.y[part], rows=whole.data.rows[part])
-        solution, _ = trainer.run_chunk(
-            bench, replace(whole, data=data, points=whole.points[part], first=first), state
-        )
+        solution, _ = trainer.run_chunk(bench, part_of(whole, first, first + 3), state)
         state = solution.state
     assert state.time == pytest.approx(at_once.state.time, rel=1e-12)
     difference = np.abs(flat(bench.weights(state)) - flat(bench.weights(at_once.state))).max()
