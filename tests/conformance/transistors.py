@@ -63,8 +63,8 @@ def _transistors() -> list[Case]:
         _discharge("nfet_grounded_bulk", fet("nfet_01v8_lvt", 0.42, 1.0), body="0"),
         _discharge("nfet_cold", fet("nfet_01v8", 0.42, 0.15, temperature=-40.0)),
         _discharge("pfet_hot", fet("pfet_01v8", 1.302, 0.15, temperature=125.0), points=20_000),
-        _discharge("ihp_nmos", ihp("sg13_lv_nmos", 0.42, 0.15), excluded={"ngspice": PSP, "xyce": PSP}),
-        _discharge("ihp_pmos", ihp("sg13_lv_pmos", 1.0, 0.15), excluded={"ngspice": PSP, "xyce": PSP}),
+        _discharge("ihp_nmos", ihp("sg13_lv_nmos", 0.42, 0.15), excluded=PSP),
+        _discharge("ihp_pmos", ihp("sg13_lv_pmos", 1.0, 0.15), excluded=PSP),
         _discharge(
             "square_law",
             ideal.mosfet("n", 1e-6, 1e-6),

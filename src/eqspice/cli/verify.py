@@ -32,7 +32,9 @@ def verify(
     engine: Annotated[str, typer.Option(help="vacask, ngspice or xyce.")] = "vacask",
     samples: Annotated[int, typer.Option(help="Presentations to simulate again.")] = 2,
     storage: Annotated[float, typer.Option(help="Tolerance of storage nodes and weights, V.")] = 1e-4,
-    outputs: Annotated[float, typer.Option(help="Tolerance of outputs, rows and columns, V.")] = 5e-4,
+    outputs: Annotated[
+        float, typer.Option(help="Tolerance of outputs, rows, columns and what is held behind amplifiers, V.")
+    ] = 5e-4,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,7 +55,7 @@ def verify(
     from eqspice.verify import verify as run_verify
 
     folder = RunFolder.open(run)
-    tolerances = Tolerances(storage, outputs, outputs, outputs, storage)
+    tolerances = Tolerances(storage, outputs, outputs, outputs, outputs, storage)
     result = run_verify(folder, engine, samples, tolerances, _options(option or []))
     text = json.dumps(result.summary(), indent=1)
     files.make_folder(folder.path / "verify")

@@ -30,7 +30,7 @@ FloatArray = NDArray[np.float64]
 LTE = 1e-5  # V: of the native engine's time steps
 PHASE_STEPS = 800  # of the native engine at least: its error control looks at storage nodes alone
 GRID = 4000  # instants per sample that are compared for the whole time
-GROUPS = ("storage", "outputs", "rows", "columns")
+GROUPS = ("storage", "held", "outputs", "rows", "columns")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Tolerances:
     """Largest differences that pass, V: nodes on plateaus, and weights after the samples.
 
     Attributes:
-        storage: weights and held voltages.
+        storage: nodes that hold charge.
+        held: those of them that hold an amplified voltage (differential circuits), not a weight.
         outputs: output nodes.
         rows: rails of hidden neurons.
         columns: inputs of neurons.
@@ -46,6 +47,7 @@ class Tolerances:
     """
 
     storage: float = 1e-4
+    held: float = 5e-4
     outputs: float = 5e-4
     rows: float = 5e-4
     columns: float = 5e-4
@@ -249,7 +251,10 @@ def _start(folder: RunFolder, bench: Bench) -> tuple[trainer.Chunk, State]:
 def node_groups(bench: Bench) -> dict[str, str]:
     """Returns the nodes that are compared, {name: group}."""
     design, family = bench.design, architecture_of(bench.design)
-    groups = dict.fromkeys(bench.circuit.storage_nodes, "storage") | dict.fromkeys(bench.outputs, "outputs")
+    weights = {node for readout in bench.weight_readouts for node in readout.nodes}
+    other = "held" if design.family == "differential" else "storage"
+    groups = {node: "storage" if node in weights else other for node in bench.circuit.storage_nodes}
+    groups |= dict.fromkeys(bench.outputs, "outputs")
     for layer in range(design.layers):
         for readout, group in (
             (family.rows(design, layer), "rows"),
