@@ -87,7 +87,8 @@ def synapse_read_nfet(
 ) -> Subcircuit:
     """The plain 2T1C cell: one read nfet from the row's positive rail to the column.
 
-    It saturates once the row is well above the column, so that little of the error passes back.
+    It saturates once the row is well above the column. Then the row hardly moves the column, and what the
+    first layer's weights could change fades on its way to the output.
 
     Args:
         fets: makes FETs of the kit.

@@ -103,7 +103,7 @@ PRESETS: dict[str, Preset] = {
         reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"
     ),
     "read_nfet": Preset(
-        read_nfet, "plain 2T1C cells with one read nfet: starves the earlier layers of signal"
+        read_nfet, "plain 2T1C cells with one read nfet: gradients of the earlier layers fade"
     ),
     "resistive": Preset(resistive, "programmable linear conductances and near-ideal diodes"),
     "reciprocal": Preset(
