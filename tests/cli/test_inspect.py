@@ -23,7 +23,7 @@ def test_doctor_finds_the_compact_models(eqspice):
     assert "BSIM4 answers" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "gradcheck", "tasks", "presets", "doctor"])
+@pytest.mark.parametrize("command", ["train", "calibrate", "gradcheck", "tasks", "presets", "doctor"])
 def test_help(eqspice_here, command):
     code, said, _ = eqspice_here(command, "--help")
     assert code == 0 and "Usage" in said

@@ -7,7 +7,7 @@ from eqspice.cells.differential_loss import nudge_stored_error
 from eqspice.cells.differential_neuron import DifferentialClamp, common_mode_hold, neuron_differential
 from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pair
 from eqspice.cells.switch import SwitchDesign
-from eqspice.circuit import GROUND, Circuit, Instance, Resistor, Stimulus, Subcircuit, VoltageSource
+from eqspice.circuit import GROUND, Circuit, Instance, Resistor, Stimulus, VoltageSource
 from eqspice.design.parts import fet_factory
 from eqspice.design.presets import get_preset
 from eqspice.engines.native.engine import NativeEngine, NativeOptions
@@ -39,46 +39,42 @@ def bench(cell, nodes, levels, resistance=1e3, internal=()):
     return solve
 
 
-def synapse_currents(name, weight, resistance=1.0):
-    core = DIFFERENTIAL_SYNAPSES[name].build(FETS)
-    solve = bench(
-        core, ("rp", "rn", "cp", "cn"), {"mem_p": GATE + weight, "mem_n": GATE - weight}, resistance
-    )
+def synapse_currents(name, weight, resistance=1.0, single=False):
+    core = DIFFERENTIAL_SYNAPSES[name].build(FETS, 1e-13)
+    levels = {"mem_p": GATE + weight, "mem_n": GATE - weight, "common": COMMON}
+    ports = ("rp", "rn", "cp") if single else ("rp", "rn", "cp", "cn")
+    solve = bench(core, ports, levels, resistance)
 
     def currents(a, v):
-        _, into = solve(rp=COMMON + a, rn=COMMON - a, cp=COMMON + v, cn=COMMON - v)
-        return into["rp"] - into["rn"], into["cp"] - into["cn"]
+        volts = {"rp": COMMON + a, "rn": COMMON - a, "cp": COMMON + v, "cn": COMMON - v}
+        _, into = solve(**{port: volts[port] for port in ports})
+        return into["rp"] - into["rn"], into["cp"] - into.get("cn", 0.0)
 
     return currents
 
 
-@pytest.mark.parametrize("weight", [-0.3, 0.1, 0.25])
-def test_the_synapse_is_reciprocal_and_its_weight_steers_the_sign(weight):
-    currents = synapse_currents("four_nfet", weight)
-    a, v, step = 0.2, 0.01, 2e-3
+def sensitivities(name, weight, a=0.2, v=0.01, step=2e-3):
+    """Column current by row voltage and row current by column voltage, S: equal if the cell is reciprocal."""
+    single = DIFFERENTIAL_SYNAPSES[name].columns == "single"
+    currents = synapse_currents(name, weight, single=single)
     forward = (currents(a + step, v)[1] - currents(a - step, v)[1]) / (2 * step)
     backward = (currents(a, v + step)[0] - currents(a, v - step)[0]) / (2 * step)
-    # Not exact: mobility and velocity saturation depend on the field. A single nfet with a grounded gate
-    # reference is off by a factor, see the next test.
-    assert forward == pytest.approx(backward, rel=0.1)
+    return forward, backward
+
+
+# Not exact: mobility and velocity saturation depend on the field. The gates of the split cell follow the
+# signals by charge, which a direct-current test does not show.
+@pytest.mark.parametrize("name", ["four_nfet", "complementary"])
+@pytest.mark.parametrize("weight", [-0.3, 0.1, 0.25])
+def test_the_synapse_is_reciprocal_and_its_weight_steers_the_sign(name, weight):
+    forward, backward = sensitivities(name, weight)
+    assert forward == pytest.approx(backward, abs=1e-5)  # a FET that is on conducts 3e-5 to 7e-5 S
     assert np.sign(-forward) == np.sign(weight)  # what flows into the column wire leaves the cell
 
 
-def test_a_single_transistor_is_not_reciprocal():
-    """The control: one nfet between row and column."""
-    nfet = Subcircuit(
-        "single",
-        ("row", "column", "gate"),
-        (Instance("m", FETS("nfet_lvt"), ("row", "gate", "column", GROUND)),),
-    )
-    solve = bench(nfet, ("row", "column"), {"gate": 1.0}, 1.0)
-    step = 2e-3
-    ends = [
-        solve(row=0.7 + da, column=0.3 + dv)[1] for da, dv in ((step, 0), (-step, 0), (0, step), (0, -step))
-    ]
-    forward = ends[0]["column"] - ends[1]["column"]
-    backward = ends[2]["row"] - ends[3]["row"]
-    assert abs(backward) > 3 * abs(forward)
+def test_the_control_is_not_reciprocal():
+    forward, backward = sensitivities("two_nfet", 0.1)
+    assert abs(forward - backward) > 2e-5
 
 
 def test_the_synapse_is_odd_in_its_signals_and_in_its_weight():

@@ -87,3 +87,13 @@ def common_mode_hold(conductance: float) -> Subcircuit:
         for sensed in ("inp", "inn")
     )
     return Subcircuit("common_mode_hold", HOLD_PORTS, instances, (("conductance", conductance),))
+
+
+def single_column(resistance: float) -> Subcircuit:
+    """Ties the wire that a column of a single wire does not use to the common mode.
+
+    Args:
+        resistance: ohm.
+    """
+    instance = Instance("short", Resistor(resistance), ("inn", "common"), "cells.single_column")
+    return Subcircuit("single_column", HOLD_PORTS, (instance,), (("resistance", resistance),))

@@ -17,6 +17,7 @@ from eqspice.circuit import (
     Capacitor,
     Instance,
     Product,
+    SoftLimiter,
     Subcircuit,
     VoltageControlledVoltageSource,
 )
@@ -82,6 +83,27 @@ def column_driver(
             Instance("level", by_rate, ("level", GROUND, "second", GROUND, "rate", GROUND), origin)
         )
     return Subcircuit("column_driver", COLUMN_PORTS, tuple(instances), (("offset", offset),))
+
+
+def sign_driver(offset: float, slope: float, volts: float) -> Subcircuit:
+    """Multiplies the sign of a column's change by the rate: delta = rate (± volts).
+
+    A comparator: an amplifier behind 1 kohm, clamped at both sides.
+
+    Args:
+        offset: of the difference, V.
+        slope: gain of the amplifier, V/V.
+        volts: what a sign counts as, V.
+    """
+    origin = "cells.sign_driver"
+    amplifier = Product(gain=slope, offset=offset, output_resistance=1e3)
+    clamp = SoftLimiter(-volts, volts, 0.01 * volts, 1e-3)
+    instances = (
+        Instance("amplifier", amplifier, ("sign", GROUND, "first", "second", "unit", GROUND), origin),
+        Instance("clamp", clamp, ("sign", GROUND), origin),
+        Instance("delta", Product(gain=1.0), ("delta", GROUND, "sign", GROUND, "rate", GROUND), origin),
+    )
+    return Subcircuit("sign_driver", COLUMN_PORTS, instances, (("offset", offset), ("slope", slope)))
 
 
 def row_driver() -> Subcircuit:

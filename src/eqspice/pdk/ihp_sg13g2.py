@@ -39,6 +39,7 @@ ROLES = {
     "nfet": Drawn("sg13_lv_nmos", 0.42e-6, 0.15e-6),
     "pfet": Drawn("sg13_lv_pmos", 0.84e-6, 0.15e-6),
     "nfet_lvt": Drawn("sg13_lv_nmos", 0.42e-6, 1e-6),
+    "pfet_lvt": Drawn("sg13_lv_pmos", 1.55e-6, 1e-6),
 }
 
 NETLIST_PREFIX = ""

@@ -8,6 +8,7 @@ ROLES = {
     "nfet": "small n-channel of the core supply",
     "pfet": "p-channel of the core supply that carries about the current of nfet",
     "nfet_lvt": "long n-channel with a low threshold: a nearly linear conductance",
+    "pfet_lvt": "p-channel of the conductance of nfet_lvt",
 }
 """Every kit draws each of these; a cell may give another width and length."""
 

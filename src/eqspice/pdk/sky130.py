@@ -42,6 +42,7 @@ ROLES = {
     "nfet": Drawn("nfet_01v8", 0.42e-6, 0.15e-6),
     "pfet": Drawn("pfet_01v8", 1.302e-6, 0.15e-6),
     "nfet_lvt": Drawn("nfet_01v8_lvt", 0.42e-6, 1e-6),
+    "pfet_lvt": Drawn("pfet_01v8_lvt", 1.55e-6, 1e-6),
 }
 
 DIFFUSION_LENGTH = 0.29e-6

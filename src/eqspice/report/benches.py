@@ -184,6 +184,8 @@ def synapse_circuit(of: Wiring, open_column: bool) -> Circuit:
     """Returns one synapse, its weight and rails driven by signals, its column held at a voltage or open."""
     instances = [Instance("cell", of.cell, of.cell.ports, ORIGIN), _source("wwl", "word")]
     instances += [_source(port, "weight", sign, of.weight_centre) for port, sign in of.weight]
+    if "common" in of.cell.ports:
+        instances.append(Instance("v_common", VoltageSource(of.common), ("common", GROUND), ORIGIN))
     held = [(port, "row", sign) for port, sign in of.rows]
     if open_column:
         for port, _ in of.columns:

@@ -12,8 +12,9 @@ from eqspice.design import schedule as sc
 from eqspice.design.network import Design
 from eqspice.engines.base import Save, State
 from eqspice.errors import InputError
-from eqspice.training.bench import Bench
-from eqspice.training.build import learning_of
+from eqspice.training.bench import Bench, prepare, write_weights
+from eqspice.training.build import initial_weights, learning_of
+from eqspice.training.experiment import Experiment
 
 FloatArray = NDArray[np.float64]
 _CALIBRATION = 4  # key of the random stream of the points that calibration presents
@@ -47,6 +48,21 @@ def usual_correction(design: Design) -> tuple[float, ...]:
     """Returns the fraction of the error that each layer's update shall correct."""
     hidden, last = SINGLE_OUTPUT if design.widths[-1] == 1 else MANY_OUTPUTS
     return (hidden,) * (design.layers - 1) + (last,)
+
+
+def calibrate_experiment(experiment: Experiment) -> Calibration:
+    """Calibrates an experiment from its initial weights, as training would.
+
+    Raises:
+        InputError: the update gains of its circuit cannot be set; a layer's update does not reduce the error.
+    """
+    if not learning_of(experiment).calibrate:
+        raise InputError(
+            f"learning.calibrate: preset {experiment.preset!r} has fixed update gains, or "
+            "learning.update_gain is given; a differential preset such as 'reciprocal' can be calibrated."
+        )
+    bench = prepare(experiment)
+    return calibrate(bench, write_weights(bench, initial_weights(bench.design, experiment)).state)
 
 
 def calibrate(bench: Bench, state: State) -> Calibration:

@@ -11,6 +11,7 @@ from eqspice.design.differential.network import Differential, column_nodes, outp
 from eqspice.design.learning import LearningPlan
 from eqspice.design.network import Readout, row_nodes
 from eqspice.design.presentations import PHASES, FloatArray, Presentations, Schedule
+from eqspice.design.rules import RULES
 from eqspice.units import format_si
 
 
@@ -89,6 +90,7 @@ class DifferentialArchitecture(Architecture[Differential]):
             ("hidden gain", f"{design.gain:g} forward, {design.back_gain:g} backward"),
             ("output gain", f"{design.output_gain:g} forward, {design.output_back_gain:g} backward"),
             ("clamp of hidden neurons", f"± {format_si(clamp.voltage, 'V')}" if clamp.voltage else "none"),
+            ("learning rule", f"{design.rule}, Δw = {RULES[design.rule].formula}"),
             ("nudges", f"{design.nudges.replace('_', '-')}{', sign drawn per presentation' * design.chop}"),
             ("multipliers", f"in every {design.multiplied_in}, columns sensed {design.sense} the amplifier"),
         ]

@@ -7,14 +7,19 @@ from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pa
 from eqspice.cells.synapse import FetFactory
 from eqspice.circuit import Instance, Subcircuit
 from eqspice.design.differential.network import Differential
+from eqspice.design.rules import RULES, SIGN_SLOPE, SIGN_VOLTS
 
 ORIGIN = "design.crossbar"
+CELL_PORTS = ("wwl", "blp", "bln", "rp", "rn", "cp", "cn", "common")
 CONTROLS = ("set", "free", "first", "second", "rate", "common", "unit")
 
 
-def moving_rows(layer: int) -> bool:
-    """Returns whether a layer's rows move in the nudged phases: the first layer's are held by the data."""
-    return layer > 0
+def moving_rows(design: Differential, layer: int) -> bool:
+    """Returns whether the change of a layer's rows in the nudged phases counts.
+
+    The first layer's rows are held by the data, and not every rule asks for it.
+    """
+    return layer > 0 and RULES[design.rule].row_change
 
 
 def ports(design: Differential, layer: int) -> tuple[str, ...]:
@@ -61,22 +66,24 @@ def _bit_nodes(design: Differential, bit: int) -> tuple[str, str]:
 
 def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
     """Returns a cell: synapse and storage, and with multipliers in cells a charge pump."""
-    storage = storage_pair(design.switch, design.storage_capacitance, design.gate_common, design.weight_limit)
+    kind = DIFFERENTIAL_SYNAPSES[design.synapse]
+    capacitance, limit = (0.0, 0.0) if kind.stores else (design.storage_capacitance, design.weight_limit)
+    storage = storage_pair(design.switch, capacitance, design.gate_common, limit)
     instances = [
         Instance("storage", storage, ("wwl", "blp", "bln", "mem_p", "mem_n"), ORIGIN),
         Instance(
             "synapse",
-            DIFFERENTIAL_SYNAPSES[design.synapse].build(fets),
-            ("mem_p", "mem_n", "rp", "rn", "cp", "cn"),
+            kind.build(fets, design.storage_capacitance),
+            ("mem_p", "mem_n", "rp", "rn", "cp", "cn", "common"),
             ORIGIN,
         ),
     ]
     lines: tuple[str, ...] = ()
     if design.multiplied_in == "cell":
         lines = ("delta", "level", "row", "row_delta")
-        pump = optimizer.charge_pump(design.pump_transconductance, moving_rows(layer))
+        pump = optimizer.charge_pump(design.pump_transconductance, moving_rows(design, layer))
         instances.append(Instance("pump", pump, ("mem_p", "mem_n", *lines), ORIGIN))
-    return Subcircuit("cell", ("wwl", "blp", "bln", "rp", "rn", "cp", "cn", *lines), tuple(instances))
+    return Subcircuit("cell", (*CELL_PORTS, *lines), tuple(instances))
 
 
 def _cells(design: Differential, layer: int, fets: FetFactory) -> list[Instance]:
@@ -86,7 +93,15 @@ def _cells(design: Differential, layer: int, fets: FetFactory) -> list[Instance]
     for i in range(inputs):
         for j in range(outputs):
             word, bit = (j, i) if design.transposed(layer) else (i, j)
-            nodes = [f"wwl_{word}", *_bit_nodes(design, bit), f"rp_{i}", f"rn_{i}", f"cp_{j}", f"cn_{j}"]
+            nodes = [
+                f"wwl_{word}",
+                *_bit_nodes(design, bit),
+                f"rp_{i}",
+                f"rn_{i}",
+                f"cp_{j}",
+                f"cn_{j}",
+                "common",
+            ]
             if design.multiplied_in == "cell":
                 nodes += [f"delta_{j}", f"level_{j}", f"row_{i}_first", f"row_{i}_delta"]
             instances.append(Instance(f"cell_{i}_{j}", of, tuple(nodes), ORIGIN))
@@ -103,7 +118,7 @@ def _holds(design: Differential, layer: int) -> list[Instance]:
             nodes = (*wires, f"column_{j}_{phase}", phase)
             instances.append(Instance(f"hold_column_{j}_{phase}", hold, nodes, ORIGIN))
     for i in range(inputs):
-        for phase in ("first", "second") if moving_rows(layer) else ("first",):
+        for phase in ("first", "second") if moving_rows(design, layer) else ("first",):
             nodes = (f"rp_{i}", f"rn_{i}", f"row_{i}_{phase}", phase)
             instances.append(Instance(f"hold_row_{i}_{phase}", hold, nodes, ORIGIN))
     return instances
@@ -111,10 +126,12 @@ def _holds(design: Differential, layer: int) -> list[Instance]:
 
 def _drivers(design: Differential, layer: int) -> list[Instance]:
     inputs, outputs = design.shape(layer)
-    moving = moving_rows(layer)
+    moving = moving_rows(design, layer)
     column = optimizer.column_driver(
         design.multiplier_offset, design.auto_zero, moving, design.switch, design.held_capacitance
     )
+    if RULES[design.rule].sign_only:
+        column = optimizer.sign_driver(design.multiplier_offset, SIGN_SLOPE, SIGN_VOLTS)
     instances = []
     for j in range(outputs):
         held = (f"column_{j}_first", f"column_{j}_second")
@@ -130,7 +147,7 @@ def _drivers(design: Differential, layer: int) -> list[Instance]:
 
 
 def _line_pumps(design: Differential, layer: int) -> list[Instance]:
-    moving, transposed = moving_rows(layer), design.transposed(layer)
+    moving, transposed = moving_rows(design, layer), design.transposed(layer)
     instances = []
     for word in range(design.word_lines(layer)):
         lines = [("value", f"delta_{word}" if transposed else f"row_{word}_first")]

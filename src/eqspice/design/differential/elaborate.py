@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eqspice.cells.differential_loss import STORAGE, nudge_stored_error
-from eqspice.cells.differential_neuron import common_mode_hold, neuron_differential
+from eqspice.cells.differential_neuron import common_mode_hold, neuron_differential, single_column
+from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES
 from eqspice.circuit import GROUND, Circuit, Instance, VoltageSource
 from eqspice.design.differential import array
 from eqspice.design.differential.network import (
@@ -17,16 +18,20 @@ from eqspice.design.differential.network import (
 )
 from eqspice.design.network import row_nodes
 from eqspice.design.parts import driver, fet_factory
+from eqspice.design.rules import RULES
 
 CONTROLS = ("set", "free", "first", "second", "nudge")
-UNIT = 1.0  # V, of the auto-zero stage's reference
+UNIT = 1.0  # V, reference of the stages that are multipliers used as amplifiers
+SHORT = 1.0  # ohm, from the unused wire of a single column to the common mode
 ORIGIN = "design.elaborate"
 
 
 def supplies(design: Differential) -> list[Instance]:
     """Pass 1: drivers of the phase signals and of the rates, common mode, bias rows."""
     instances = [driver(f"drive_{name}", name, name) for name in CONTROLS]
-    levels = [("common", design.common_mode)] + [("unit", UNIT)] * design.auto_zero
+    levels = [("common", design.common_mode)] + [("unit", UNIT)] * (
+        design.auto_zero or RULES[design.rule].sign_only
+    )
     if design.bias is not None and design.layers > 1:
         bias = design.input_scale * design.bias
         levels += [("bias_p", design.common_mode + bias), ("bias_n", design.common_mode - bias)]
@@ -91,9 +96,12 @@ def crossbars(design: Differential) -> list[Instance]:
 
 def neurons(design: Differential) -> list[Instance]:
     """Pass 4: clamped neurons in the hidden layers, linear ones at the output, common-mode holds."""
-    hidden = neuron_differential(design.gain, design.back_gain, design.series_resistance, design.clamp)
-    output = neuron_differential(design.output_gain, design.output_back_gain, design.series_resistance, None)
-    hold = common_mode_hold(design.hold_conductance)
+    single = DIFFERENTIAL_SYNAPSES[design.synapse].columns == "single"
+    factor = 2.0 if single else 1.0  # a single wire carries half the difference of a pair
+    series = design.series_resistance
+    hidden = neuron_differential(factor * design.gain, factor * design.back_gain, series, design.clamp)
+    output = neuron_differential(factor * design.output_gain, factor * design.output_back_gain, series, None)
+    hold = single_column(SHORT) if single else common_mode_hold(design.hold_conductance)
     instances = []
     for layer in range(design.layers):
         neuron = output if layer == design.layers - 1 else hidden
@@ -131,7 +139,7 @@ def storage_nodes(design: Differential) -> tuple[str, ...]:
                 nodes += weight_nodes(layer, i, j)
         phases = ("first", "second")
         nodes += [f"layer{layer}.column_{j}_{phase}" for j in range(outputs) for phase in phases]
-        moving = phases if array.moving_rows(layer) else phases[:1]
+        moving = phases if array.moving_rows(design, layer) else phases[:1]
         nodes += [f"layer{layer}.row_{i}_{phase}" for i in range(inputs) for phase in moving]
         if design.auto_zero:
             nodes += [f"layer{layer}.column_driver_{j}.held_offset" for j in range(outputs)]

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from eqspice.cells.differential_neuron import DifferentialClamp
 from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES
 from eqspice.design.network import Design, Process, row_nodes
+from eqspice.design.rules import RULES
 from eqspice.errors import InputError, unknown
 
 FREE_PROCESS = Process(model_set="continuous", junctions="physical")
@@ -55,6 +56,7 @@ class Differential(Design):
         clamp: of the hidden neurons' rails.
         hold_conductance: of a column's common-mode hold, S.
         nudges: "symmetric" (+beta, -beta) or "one_sided" (+beta, contrasted with the free phase).
+        rule: name of the learning rule.
         chop: the sign of the first nudge is drawn for each presentation, so that offsets average out.
         sense: columns are read "after" the amplifier, at its output, or "before" it.
         multiplied_in: where multipliers are: per bit "line" (for a word line at a time) or in every "cell".
@@ -82,6 +84,7 @@ class Differential(Design):
     hold_conductance: float = 1e-2
     bias: float | None = 0.25
     nudges: Literal["symmetric", "one_sided"] = "symmetric"
+    rule: str = "contrastive"
     chop: bool = True
     sense: Literal["after", "before"] = "after"
     multiplied_in: Literal["line", "cell"] = "line"
@@ -95,6 +98,7 @@ class Differential(Design):
         if self.synapse not in DIFFERENTIAL_SYNAPSES:
             raise unknown("synapse", self.synapse, tuple(DIFFERENTIAL_SYNAPSES))
         for name, allowed in (
+            ("rule", tuple(name for name, rule in RULES.items() if self.family in rule.families)),
             ("nudges", ("symmetric", "one_sided")),
             ("sense", ("after", "before")),
             ("multiplied_in", ("line", "cell")),
