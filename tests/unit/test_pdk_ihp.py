@@ -203,21 +203,27 @@ def test_every_kit_draws_every_role(kit: str) -> None:
     assert 0.7 < current(devices["nfet"], gate, drain) / current(devices["pfet"], gate, drain) < 1.4
 
 
-def test_retargeting_changes_transistors_and_voltages_and_nothing_else() -> None:
+def test_retargeting_changes_transistors_and_levels_and_nothing_else() -> None:
     design = reference((3, 4, 2))
     assert retarget(design, "sky130") is design
     moved = retarget(design, "ihp_sg13g2")
     assert moved.process.kit == "ihp_sg13g2"
     assert moved.logic_high == pytest.approx(1.3)
-    # Rows at +-2/3 V, gates at +-1/3 V: no transistor sees more than 1.5 V.
-    assert moved.weight_spread / 2 + moved.input_scale < 1.5
-    before, after = elaborate(design), elaborate(moved)
-    assert [flat.name for flat in before.devices] == [flat.name for flat in after.devices]
-    changed = {
-        a.device.kind for a, b in zip(before.devices, after.devices, strict=True) if a.device != b.device
-    }
-    assert changed == {"mosfet", "switch", "voltage_source"}
-    assert retarget(retarget(moved, "sky130"), "ihp_sg13g2") == moved
+    assert moved.input_scale == moved.weight_spread == pytest.approx(0.4)
+    # The diode's forward voltage goes with the signals: (kT/q) ln(I / Is) times 0.4 at 10 uA.
+    before, after = (math.log(1e-5 / d.clamp.saturation_current) for d in (design, moved))
+    assert after == pytest.approx(0.4 * before)
+    old, new = elaborate(design), elaborate(moved)
+    assert [flat.name for flat in old.devices] == [flat.name for flat in new.devices]
+    changed = {a.device.kind for a, b in zip(old.devices, new.devices, strict=True) if a.device != b.device}
+    # Multipliers and update gains go along: storage capacitors and optimisers.
+    parts = {"mosfet", "switch", "voltage_source", "diode", "resistor", "capacitor", "product"}
+    assert changed == parts
+    kept = ("widths", "synapse", "gain", "back_gain", "nudge_conductance", "storage_capacitance")
+    assert all(getattr(design, name) == getattr(moved, name) for name in kept)
+    back = retarget(moved, "sky130")
+    assert back.weight_spread == pytest.approx(1.0)
+    assert back.timing.step == pytest.approx(design.timing.step)
 
 
 def test_sky130_synapse_is_drawn_as_in_the_reference_circuit() -> None:

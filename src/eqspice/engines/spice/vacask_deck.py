@@ -201,10 +201,11 @@ _MODELS = (
 
 
 # Unknowns inside a transistor, and the terminal whose voltage each has at rest. The simulator starts
-# those that are not given at zero, which puts a wrong charge on the gate.
+# those that are not given at zero, which puts a wrong charge on the gate. It knows names in lower case only,
+# and is silent about others.
 _INTERNAL: dict[str, tuple[tuple[str, int], ...]] = {
     "bsim4": (("d_int", 0), ("s_int", 2), ("b_int", 3), ("db_int", 3), ("sb_int", 3)),
-    "psp103": (("GP", 1), ("DI", 0), ("SI", 2), ("BP", 3), ("BI", 3), ("BS", 3), ("BD", 3)),
+    "psp103": (("gp", 1), ("di", 0), ("si", 2), ("bp", 3), ("bi", 3), ("bs", 3), ("bd", 3)),
 }
 
 # File of the model cards of a level, mark of its comments, lines that load the model and read the cards.
