@@ -38,9 +38,8 @@ Weights written by SET, then presentations with updates, against the native engi
 plateaus, microvolts. Allowed: 100 µV on weights, also after the last sample, 500 µV on outputs and on what
 the differential circuits hold behind their amplifiers. Held are the voltages of optimisers and samplers.
 
-Of the reciprocal preset's weights some 30 µV are the start: its transistors have sheet resistance, and the
-other simulators begin with the nodes behind it at the terminals' voltages. The rest of its numbers, on held
-nodes and outputs, is the 0.3 % of the three-axis device tables; with `fets = "model"` it is a third of that.
+The numbers of the reciprocal preset on held nodes and outputs are the 0.3 % of the three-axis device tables;
+with `fets = "model"` they are a tenth of that.
 
 """
 

@@ -94,6 +94,30 @@ def _charge_injection() -> list[Case]:
     return cases
 
 
+def _held_gates() -> list[Case]:
+    """A gate holds its charge while the channel conducts: what is inside the transistor starts right."""
+    devices = {
+        "held_gate": (fet("nfet_01v8", 0.42, 0.15), {}),
+        "held_gate_continuous": (
+            fet("nfet_01v8_lvt", 0.42, 1.0, model_set="continuous"),
+            {},
+        ),
+        "held_gate_psp103": (ihp("sg13_lv_nmos", 0.42, 0.15), PSP),
+    }
+    drain: Points = [(0, 0.4), (2, 0.4), (3, 0.1), (6, 0.1)]
+    cases = []
+    for name, (device, excluded) in devices.items():
+        parts: list[Part] = [
+            *driven("d"),
+            ("m", device, "d mem s 0"),
+            ("r", Resistor(1e3), "s 0"),
+            ("store", Capacitor(3e-14), "mem 0"),
+        ]
+        start = {"mem": 1.0, "s": 0.02}
+        cases.append(Case(name, circuit(name, parts, ("mem",)), {"d": drain}, start, excluded=excluded))
+    return cases
+
+
 def transistor_cases() -> list[Case]:
     """Returns the cases of this file."""
-    return [*_transistors(), *_charge_injection()]
+    return [*_transistors(), *_charge_injection(), *_held_gates()]

@@ -135,6 +135,18 @@ class Deck:
         """Returns (simulator's node name, volts) of every node that does not start at zero."""
         return [(self.nodes[node], value) for node, value in self.start().items() if value != 0.0]
 
+    def free_start(self) -> list[tuple[str, float]]:
+        """Returns (simulator's node name, volts) of every node that no grounded source holds.
+
+        For simulators that begin with an operating point in which these nodes are held there: it puts the
+        nodes inside transistors where they belong. A node that is held anyway must not be held twice.
+        """
+        held = {GROUND}
+        for flat in self.circuit.devices:
+            if isinstance(flat.device, VoltageSource) and GROUND in flat.nodes:
+                held |= set(flat.nodes)
+        return [(self.nodes[node], value) for node, value in self.start().items() if node not in held]
+
     def waveform(self, source: VoltageSource | CurrentSource) -> tuple[FloatArray, FloatArray] | None:
         """Returns (times, values) of a source with a signal, without points inside plateaus; else None."""
         if source.signal is None:

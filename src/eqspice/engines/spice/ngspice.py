@@ -144,12 +144,13 @@ class NgspiceWriter:
             f".options temp={number(dialects.temperature(deck.circuit))} tnom=27 method={options.method} "
             "itl4=100",
         ]
-        initial = [f"v({node})={number(value)}" for node, value in deck.initial()]
+        # Held in an operating point, not started from (uic): nodes inside transistors are found there.
+        initial = [f"v({node})={number(value)}" for node, value in deck.free_start()]
         lines += dialects.wrap(initial, " ", ".ic ", "+ ") if initial else []
         recorded = (f"v({name})" for name in dialects.recorded(deck))
         lines += dialects.wrap(recorded, " ", ".save ", "+ ")
         lines += [".control", "set filetype=binary", "set num_threads=1"]
-        lines += [f"tran {step} {number(deck.stop)} 0 {longest} uic", "rusage everything"]
+        lines += [f"tran {step} {number(deck.stop)} 0 {longest}", "rusage everything"]
         return [*lines, f"write {RAW}", "quit 0", ".endc"]
 
 
@@ -232,7 +233,7 @@ class NgspiceSession:
 
 
 _FAULT = re.compile(
-    r"^.*(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't).*$",
+    r"^.*\b(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't)\b.*$",
     re.MULTILINE,
 )
 

@@ -89,7 +89,9 @@ class VacaskSession:
 
 def _check(done: process.Finished, folder: Path) -> None:
     """Raises what the log says went wrong: VACASK may end with code 0 after a failure."""
-    found = re.search(r"^.*(aborted|failed|[Ee]rror|not found|too small|[Pp]anic).*$", done.log, re.MULTILINE)
+    found = re.search(
+        r"^.*\b(aborted|failed|[Ee]rror|not found|too small|[Pp]anic)\b.*$", done.log, re.MULTILINE
+    )
     if found or done.code != 0 or not (folder / RAW).is_file():
         reason = found.group(0).strip() if found else process.tail(done.log)
         raise SimulatorError(f"VACASK failed (exit code {done.code}): {reason}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 import numpy as np
@@ -29,7 +29,7 @@ from eqspice.engines.base import Save, State
 from eqspice.engines.spice import behavioural, dialects
 from eqspice.engines.spice.dialects import Deck, number
 from eqspice.errors import InputError
-from eqspice.pdk import veriloga
+from eqspice.pdk import osdi, veriloga
 from eqspice.pdk.cards import instance_text, model_card_text
 
 MAIN = "deck.sim"
@@ -200,9 +200,9 @@ _MODELS = (
 )
 
 
-# Unknowns inside a transistor, and the terminal whose voltage each has at rest. The simulator starts
-# those that are not given at zero, which puts a wrong charge on the gate. It knows names in lower case only,
-# and is silent about others.
+# Unknowns inside a transistor, in lower case, and the terminal whose voltage each has when no current
+# flows. The simulator starts those that are not given at zero, which puts a wrong charge on the gate;
+# names that it does not know it ignores.
 _INTERNAL: dict[str, tuple[tuple[str, int], ...]] = {
     "bsim4": (("d_int", 0), ("s_int", 2), ("b_int", 3), ("db_int", 3), ("sb_int", 3)),
     "psp103": (("gp", 1), ("di", 0), ("si", 2), ("bp", 3), ("bi", 3), ("bs", 3), ("bd", 3)),
@@ -233,9 +233,16 @@ def _internal_initial(deck: Deck) -> list[tuple[str, float]]:
     volts = deck.start()
     found = []
     for flat, mosfet in dialects.transistors(deck.circuit):
-        for unknown, terminal in _INTERNAL[mosfet.card.level]:
-            if volts[flat.nodes[terminal]] != 0.0:
-                found.append((f"i_{deck.instances[flat.name]}:{unknown}", volts[flat.nodes[terminal]]))
+        at = [volts[node] for node in flat.nodes]
+        inside = {name: at[terminal] for name, terminal in _INTERNAL[mosfet.card.level]}
+        sheet, squares = dict(mosfet.card.parameters).get("rsh", 0.0), dict(mosfet.instance)
+        if "nrd" in squares and at[0] != at[2]:
+            # Behind sheet resistance the channel's current makes a difference of millivolts.
+            current = float(osdi.compact_model(replace(mosfet, multiplier=1.0)).evaluate([at]).current[0, 0])
+            inside["d_int"] -= current * sheet * squares["nrd"]
+            inside["s_int"] += current * sheet * squares["nrs"]
+        name = deck.instances[flat.name]
+        found += [(f"i_{name}:{unknown}", value) for unknown, value in inside.items() if value != 0.0]
     return found
 
 

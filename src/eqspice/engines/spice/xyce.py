@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eqspice.circuit import GROUND, Circuit, CurrentSource, Mosfet, Stimulus, Switch, VoltageSource
+from eqspice.circuit import Circuit, CurrentSource, Mosfet, Stimulus, Switch, VoltageSource
 from eqspice.engines.base import Save, Solution, State, Statistics
 from eqspice.engines.spice import dialects, process, spicetext
 from eqspice.engines.spice.dialects import Deck, number
@@ -122,13 +122,7 @@ class XyceWriter:
             f"abstol={number(options.abstol)}",
             f".options nonlin-tran {_NEWTON}",
         ]
-        held = _held(deck.circuit)
-        # A node that a source holds needs no condition, and must not have a second one.
-        lines += [
-            f".ic v({deck.nodes[node]})={number(value)}"
-            for node, value in deck.start().items()
-            if node not in held
-        ]
+        lines += [f".ic v({node})={number(value)}" for node, value in deck.free_start()]
         lines.append(f".tran {step} {number(deck.stop)}{longest}")
         recorded = (f"v({name})" for name in dialects.recorded(deck))
         return [*lines, *dialects.wrap(recorded, " ", f".print tran format=raw file={RAW} ", "+ ")]
@@ -137,15 +131,6 @@ class XyceWriter:
 def _command(program: str, options: XyceOptions) -> list[str]:
     """Returns the command that runs a deck; the library of the process is in HSPICE's dialect."""
     return [program, *(["-hspice-ext", "all"] if options.library else []), MAIN]
-
-
-def _held(circuit: Circuit) -> set[str]:
-    """Returns ground and the nodes that grounded voltage sources hold."""
-    held = {GROUND}
-    for flat in circuit.devices:
-        if isinstance(flat.device, VoltageSource) and GROUND in flat.nodes:
-            held |= set(flat.nodes)
-    return held
 
 
 class XyceEngine:
@@ -200,7 +185,7 @@ class XyceSession:
 
 
 _FAULT = re.compile(
-    r"^.*(?:error|fatal|abort|time ?step too small|exiting transient loop|no such file).*$",
+    r"^.*\b(?:error|fatal|abort(?:ed)?|time ?step too small|exiting transient loop|no such file)\b.*$",
     re.MULTILINE | re.IGNORECASE,
 )
 
