@@ -18,6 +18,7 @@ from eqspice.errors import InputError, StorageError
 from eqspice.training import gradcheck, trainer
 from eqspice.training.checkpoint import Exist, RunFolder
 from eqspice.training.checks import matrix
+from eqspice.training.energy import EnergyReport, measure_energy
 from eqspice.training.experiment import Experiment
 from eqspice.training.gradcheck import GradientCheck
 
@@ -144,6 +145,14 @@ class Run:
         check = gradcheck.check_gradient(self._bench, state, samples)
         gradcheck.save_check(self.folder, check, initial)
         return check
+
+    def energy(self, samples: int = 3) -> EnergyReport:
+        """Returns what presentations to the trained network cost: energy per phase and part, speed, area.
+
+        Args:
+            samples: of the training set, evenly spread over it.
+        """
+        return measure_energy(self._bench, self.state, samples)
 
     def _volts(self, x: ArrayLike) -> FloatArray:
         encoding = self._bench.task.encoding

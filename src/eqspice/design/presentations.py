@@ -67,12 +67,14 @@ class Schedule:
         free_ends: end of the free plateau of each presentation's last cycle, s, shape (P,).
         nudged_ends: the same for the nudged plateau.
         middles: middle of each phase of each presentation's last cycle, s, shape (P, 3).
+        update_starts: when the update phase of each presentation's last cycle starts, s, shape (P,).
     """
 
     stimulus: Stimulus
     free_ends: FloatArray
     nudged_ends: FloatArray
     middles: FloatArray
+    update_starts: FloatArray
 
 
 class Signals:

@@ -145,6 +145,7 @@ def presentation_schedule(
         starts + step * at.free[1],
         starts + step * nudged,
         starts[:, None] + step * middles,
+        starts + step * at.update,
     )
 
 

@@ -149,4 +149,11 @@ def presentation_schedule(
         middles[p] = start + middle, nudged + middle - offset, update + middle
     rest = settle(design)
     stimulus = signals.stimulus(origin, t.step, rest, 3 * period * count * cycles + rest)
-    return Schedule(stimulus, origin + t.step * ends[0], origin + t.step * ends[1], origin + t.step * middles)
+    of_presentation = 3 * period * cycles * np.arange(1, count + 1) - period + offset
+    return Schedule(
+        stimulus,
+        origin + t.step * ends[0],
+        origin + t.step * ends[1],
+        origin + t.step * middles,
+        origin + t.step * of_presentation,
+    )

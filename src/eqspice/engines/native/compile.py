@@ -62,6 +62,8 @@ class Compiled:
         controls: distinct switch controls (place, reference place, v_on, v_off) that inputs drive.
         devices_at: names of the devices at each node, for error messages.
         bulk_fets: names of the FETs with three-axis tables, in the order of the program.
+        devices: the devices by what evaluates them (a FET's kind of model, else the device's kind), in the
+            order of the program.
     """
 
     program: pg.Program
@@ -72,6 +74,7 @@ class Compiled:
     controls: tuple[tuple[int, int, float, float], ...]
     devices_at: Mapping[str, tuple[str, ...]]
     bulk_fets: tuple[str, ...]
+    devices: Mapping[str, tuple[FlatDevice, ...]]
 
 
 Stamp = tuple[str, str, float]
@@ -386,7 +389,10 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
     devices_at = {node: tuple(names) for node, names in at.items()}
     controls = _controls(switches, layout)
     bulk_names = tuple(flat.name for flat in of("bulk"))
-    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at, bulk_names)
+    devices = {kind: tuple(group) for kind, group in kinds.items()}
+    return Compiled(
+        program, circuit.nodes, places, circuit.signals, models, controls, devices_at, bulk_names, devices
+    )
 
 
 def _controls(switches: pg.Switches, layout: _Layout) -> tuple[tuple[int, int, float, float], ...]:

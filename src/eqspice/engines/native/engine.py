@@ -19,6 +19,7 @@ from eqspice.engines.native.compile import Compiled, compile_circuit
 from eqspice.engines.native.devices import diode
 from eqspice.engines.native.fets import outside_message
 from eqspice.engines.native.options import NativeOptions
+from eqspice.engines.native.terminals import TerminalLaws
 from eqspice.errors import ConvergenceError, InputError
 from eqspice.waveforms import Waveforms
 
@@ -188,6 +189,15 @@ class NativeSession:
         diode.assemble_two_terminal(program.diodes.positions, work.values, work.diode)
         diode.assemble_two_terminal(program.limiters.positions, work.values, work.limiter)
         return self._matrix(work.values)
+
+    def terminal_laws(self) -> TerminalLaws:
+        """Returns what every device takes in at its terminals at given node voltages."""
+        return TerminalLaws(self.compiled)
+
+    def restarts(self, stimulus: Stimulus) -> FloatArray:
+        """Returns the times, s from the start, at which a run restarts with a backward Euler step."""
+        times, values = self._signals(stimulus)
+        return self._marks(times - times[0], values)
 
     def _evaluated(self, state: State) -> pg.Work:
         program = self.compiled.program
