@@ -12,6 +12,7 @@ from eqspice.circuit import Stimulus, VoltageSource
 from eqspice.engines.base import Save, State
 from eqspice.engines.native.engine import NativeSession
 from eqspice.engines.native.terminals import DeviceGroup, TerminalLaws
+from eqspice.errors import InputError
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
@@ -180,4 +181,4 @@ def _source_kind(signal: str | None) -> str:
 def _refuse_unbooked(groups: tuple[DeviceGroup, ...]) -> None:
     for group in groups:
         if group.kind not in {*DISSIPATING, *STORING, *IDEAL, "current_source"}:
-            raise NotImplementedError(f"energy: devices of kind {group.kind} have no account.")
+            raise InputError(f"energy: devices of kind {group.kind} have no account.")

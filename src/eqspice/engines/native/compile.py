@@ -61,7 +61,6 @@ class Compiled:
         models: compact models, kept alive because compiled code holds their addresses.
         controls: distinct switch controls (place, reference place, v_on, v_off) that inputs drive.
         devices_at: names of the devices at each node, for error messages.
-        bulk_fets: names of the FETs with three-axis tables, in the order of the program.
         devices: the devices by what evaluates them (a FET's kind of model, else the device's kind), in the
             order of the program.
     """
@@ -73,7 +72,6 @@ class Compiled:
     models: tuple[CompactModel, ...]
     controls: tuple[tuple[int, int, float, float], ...]
     devices_at: Mapping[str, tuple[str, ...]]
-    bulk_fets: tuple[str, ...]
     devices: Mapping[str, tuple[FlatDevice, ...]]
 
 
@@ -388,11 +386,8 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
             at.setdefault(node, []).append(flat.name)
     devices_at = {node: tuple(names) for node, names in at.items()}
     controls = _controls(switches, layout)
-    bulk_names = tuple(flat.name for flat in of("bulk"))
     devices = {kind: tuple(group) for kind, group in kinds.items()}
-    return Compiled(
-        program, circuit.nodes, places, circuit.signals, models, controls, devices_at, bulk_names, devices
-    )
+    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at, devices)
 
 
 def _controls(switches: pg.Switches, layout: _Layout) -> tuple[tuple[int, int, float, float], ...]:

@@ -119,7 +119,8 @@ class NativeSession:
             track.charge_1[self.compiled.places],
         )
         status, message = self._explain(code, newton_status, work, track, origin)
-        if outside := outside_message(self.compiled.bulk_fets, work):
+        bulk_names = tuple(flat.name for flat in self.compiled.devices.get("bulk", ()))
+        if outside := outside_message(bulk_names, work):
             _log.warning("%s", outside)
             message = message or outside
         statistics = Statistics(
