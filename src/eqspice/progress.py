@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import IO
 
@@ -118,3 +118,60 @@ class TrainingProgress:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+
+class StudyProgress:
+    """Shows how many members of a study have finished or failed, which run, and the remaining time."""
+
+    def __init__(self, show: bool, members: int, done: int = 0, file: IO[str] | None = None) -> None:
+        """Prepares the bar; nothing is drawn before the context is entered.
+
+        Args:
+            show: False draws nothing at all.
+            members: of the whole study.
+            done: how many an earlier start finished.
+            file: where to draw instead of standard error.
+        """
+        self._failed = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[running]}"),
+            console=Console(file=file or sys.stderr),
+            speed_estimate_period=_SPEED_WINDOW,
+            disable=not show,
+        )
+        self._task = self._progress.add_task("members", total=members, completed=done, failed="", running="")
+
+    def __enter__(self) -> StudyProgress:
+        self._progress.start()
+        return self
+
+    def update(self, running: Sequence[str]) -> None:
+        """Names the members that run now."""
+        more = f" and {len(running) - 2} more" if len(running) > 2 else ""
+        self._progress.update(self._task, running=", ".join(running[:2]) + more)
+
+    def finished(self, name: str, failure: str | None) -> None:
+        """Counts a member.
+
+        Args:
+            name: of the member.
+            failure: why it failed; None if it did not.
+        """
+        if failure is not None:
+            self._failed += 1
+            self._progress.console.print(f"failed: {name}: {failure}", markup=False, highlight=False)
+        failed = f"{self._failed} failed" if self._failed else ""
+        self._progress.update(self._task, advance=1, failed=failed)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import calibrate, energy, gradient, inspect, report, train, tune, verify
+from eqspice.cli import calibrate, energy, gradient, inspect, report, study, train, tune, verify
 from eqspice.errors import EqspiceError
 
 
@@ -30,6 +30,7 @@ app.command(epilog=examples(*energy.EXAMPLES))(energy.energy)
 app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
 app.command(epilog=examples(*report.CHARACTERIZE_EXAMPLES))(report.characterize)
 app.command(epilog=examples(*tune.EXAMPLES))(tune.tune)
+app.command(epilog=examples(*study.EXAMPLES))(study.study)
 app.command(epilog=examples(*verify.VERIFY_EXAMPLES))(verify.verify)
 app.command(epilog=examples(*verify.NETLIST_EXAMPLES))(verify.netlist)
 app.command()(verify.engines)

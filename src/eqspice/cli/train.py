@@ -55,7 +55,7 @@ def train(
     from eqspice import run
 
     given: dict[str, Any] = {"preset": preset, "fidelity": fidelity, "epochs": epochs, "seed": seed}
-    overrides = _overrides(given) + (changes or [])
+    overrides = overrides_of(given) + (changes or [])
     if resume is not None:
         _check_resume(experiment, out, overwrite, given, changes)
         with _told_how_to_go_on(resume):
@@ -103,7 +103,8 @@ def read_experiment(name: str | None, overrides: list[str]) -> Experiment:
     return make_experiment({"task": {"name": name}}, overrides)
 
 
-def _overrides(given: dict[str, Any]) -> list[str]:
+def overrides_of(given: dict[str, Any]) -> list[str]:
+    """Returns the overrides "section.key=value" of the options that were given."""
     places = {"fidelity": "engine.fidelity", "epochs": "learning.epochs"}
     return [
         f"{places.get(name, name)}={json.dumps(value)}" for name, value in given.items() if value is not None

@@ -121,7 +121,7 @@ class RunFolder:
             storage.remove(self.path / name)
 
     def _check_same(self, experiment: Experiment) -> RunFolder:
-        before, now = (_flat(dump) for dump in (self.read_manifest()["experiment"], experiment.dump()))
+        before, now = (flat(dump) for dump in (self.read_manifest()["experiment"], experiment.dump()))
         longer = "learning.epochs"
         differs = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
         if differs == [longer] and now[longer] > before[longer] and not now["learning.freeze_first_and_last"]:
@@ -306,11 +306,12 @@ class RunFolder:
         return sorted((int(path.stem[6:]), path) for path in paths if path.stem[6:].isdigit())
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested settings as one level, with keys "section.key"."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -343,4 +344,4 @@ def _table(records: list[Arrays]) -> str:
     return text.getvalue()
 
 
-__all__ = ["RunFolder", "Exist", "KEPT_CHECKPOINTS"]
+__all__ = ["RunFolder", "Exist", "KEPT_CHECKPOINTS", "flat"]

@@ -417,10 +417,11 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise InputError(f"--set: {override!r}: {'.'.join(keys[: index + 1])} has no settings inside.")
         branch[key] = branch = dict(inner)
-    branch[keys[-1]] = _value(text.strip())
+    branch[keys[-1]] = read_value(text.strip())
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """Returns a value read as TOML, or as text if it is not TOML."""
     try:
         read = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
