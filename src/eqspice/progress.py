@@ -164,7 +164,9 @@ class StudyProgress:
         """
         if failure is not None:
             self._failed += 1
-            self._progress.console.print(f"failed: {name}: {failure}", markup=False, highlight=False)
+            if not self._progress.disable:
+                text = f"failed: {name}: {failure}"
+                self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
         failed = f"{self._failed} failed" if self._failed else ""
         self._progress.update(self._task, advance=1, failed=failed)
 
