@@ -251,7 +251,7 @@ def _work(study: Study, manifest: dict[str, Any], left: list[Member], crew: Crew
             member = waiting.pop()
             path = str(study.folder / "members" / member.name)
             running[crew.submit(run_member, path, study.experiment(member))] = member
-            bar.update(running=[member.name for member in running.values()])
+            bar.update([member.name for member in running.values()])
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             member = running.pop(future)
             error = future.exception()
@@ -276,6 +276,7 @@ def _work(study: Study, manifest: dict[str, Any], left: list[Member], crew: Crew
             }
             study.write(manifest)
             bar.finished(member.name, outcome.message)
+            bar.update([member.name for member in running.values()])
 
 
 def run_member(path: str, experiment: Experiment) -> Outcome:
