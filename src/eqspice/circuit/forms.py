@@ -36,8 +36,14 @@ class _Form:
 
     def scaled(self, factor: float) -> _Form:
         """Returns it times a number."""
-        linear = {key: value * factor for key, value in self.linear.items()}
+        linear = _without_zeros({key: value * factor for key, value in self.linear.items()})
+        if self.factor * factor == 0.0:
+            return _Form(linear)
         return _Form(linear, self.factor * factor, self.left, self.right)
+
+
+def _without_zeros(linear: Linear) -> Linear:
+    return {key: value for key, value in linear.items() if value != 0.0}
 
 
 def _sum(left: _Form, right: _Form) -> _Form | None:
@@ -47,8 +53,7 @@ def _sum(left: _Form, right: _Form) -> _Form | None:
     for key, value in right.linear.items():
         linear[key] = linear.get(key, 0.0) + value
     of = left if left.left is not None else right
-    linear = {key: value for key, value in linear.items() if value != 0.0}
-    return _Form(linear, of.factor, of.left, of.right)
+    return _Form(_without_zeros(linear), of.factor, of.left, of.right)
 
 
 def _product(left: _Form, right: _Form) -> _Form | None:
