@@ -129,7 +129,7 @@ def test_sources_of_formulas_become_the_simplest_device():
     ],
 )  # fmt: skip
 def test_formulas_have_the_value_of_the_same_text_in_python(formula):
-    part = one(f"B1 a 0 I={{{formula}+0*V(a)*V(b)*V(c)*V(a)}}")["b1"]
+    part = one(f"B1 a 0 I={{{formula}+0*tanh(V(a)*V(b)*V(c))}}")["b1"]
     at = {"a": 0.7, "b": -0.3, "c": 0.4}
     plain = formula.replace("V(a,b)", "(V('a')-V('b'))")
     for node in "abc":
