@@ -21,6 +21,7 @@ EXAMPLES = (
     "eqspice train sine --preset reference --fidelity phase --epochs 300 --seed 0",
     "eqspice train digits --set network.hidden=[64] --set learning.lr=0.01 --out runs/digits",
     "eqspice train experiment.toml --set pdk.corner=ss",
+    "eqspice train xor --fidelity phase --noise thermal,flicker,shot",
     "eqspice train --resume runs/digits",
 )
 
@@ -36,6 +37,10 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="How often the training set is presented.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(help="Kinds of device noise: any of thermal,flicker,shot.", metavar="KIND,…"),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", help="section.key=value; may be given several times.", metavar="KEY=VALUE"),
@@ -55,6 +60,7 @@ def train(
     from eqspice import run
 
     given: dict[str, Any] = {"preset": preset, "fidelity": fidelity, "epochs": epochs, "seed": seed}
+    given["noise"] = None if noise is None else [kind.strip() for kind in noise.split(",") if kind.strip()]
     overrides = overrides_of(given) + (changes or [])
     if resume is not None:
         _check_resume(experiment, out, overwrite, given, changes)
@@ -105,7 +111,7 @@ def read_experiment(name: str | None, overrides: list[str]) -> Experiment:
 
 def overrides_of(given: dict[str, Any]) -> list[str]:
     """Returns the overrides "section.key=value" of the options that were given."""
-    places = {"fidelity": "engine.fidelity", "epochs": "learning.epochs"}
+    places = {"fidelity": "engine.fidelity", "epochs": "learning.epochs", "noise": "engine.noise"}
     return [
         f"{places.get(name, name)}={json.dumps(value)}" for name, value in given.items() if value is not None
     ]

@@ -42,11 +42,13 @@ class State:
         voltages: node name order is the session's node_names, shape (N,).
         charges: charge at each node as the stepper books it (coulomb), shape (N,); None: computed from
             the voltages.
+        noise: momentary values of slow noise, as the engine keeps them; None: drawn anew.
     """
 
     time: float
     voltages: FloatArray
     charges: FloatArray | None = None
+    noise: FloatArray | None = None
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,37 @@ class CompactModel:
         scaled = np.ascontiguousarray(density.T) * self.mosfet.multiplier
         return Noise(tuple(s.name.decode() for s in sources), pairs, scaled)
 
+    def drain_noise(self, points: Floats) -> Floats:
+        """Returns the density of the noise current into the drain, every source carried there.
+
+        Args:
+            points: terminal voltages in volts (N, 4), order d, g, s, b.
+
+        Returns:
+            A^2/Hz (N, 3): of the sources that do not depend on frequency; of those that fall with it, at
+            1 Hz and at 1 kHz. Sources that rise with it (induced gate noise) are left out.
+        """
+        d, n = self._library.descriptor, len(self._names)
+        mapping = (c_uint32 * d.num_nodes).from_address(self._instance.ctypes.data + d.node_mapping_offset)
+        incidence = np.zeros((n + 1, d.num_noise_src))
+        for k, source in enumerate(d.noise_sources[i] for i in range(d.num_noise_src)):
+            for node, sign in ((source.nodes.node_1, 1.0), (source.nodes.node_2, -1.0)):
+                incidence[n if node == abi.GROUND else mapping[node], k] += sign
+        size, t = n + 1, kernel.TERMINALS
+        start = 1 + 3 * size + d.num_resistive + d.num_reactive
+        matrix = self._work[start : start + size * size].reshape(size, size)
+        result = np.empty((len(points), 3))
+        for row, point in zip(result, points, strict=True):
+            low, middle, high = np.abs(self.noise(point, [1.0, 1e3, 1e6]).density.T)
+            inner = np.linalg.solve(matrix[t:n, t:n], incidence[t:n]) if n > t else incidence[t:n]
+            weight = (incidence[0] - matrix[0, t:n] @ inner) ** 2
+            falls = low > 1.001 * middle
+            row[:] = (
+                weight @ np.where(falls | (high > 1.001 * middle), 0.0, low),
+                *(weight @ np.where(falls, density, 0.0) for density in (low, middle)),
+            )
+        return result
+
     @property
     def unknowns(self) -> tuple[str, ...]:
         """Names of the nodes that are left after collapsing, terminals first."""

@@ -92,7 +92,7 @@ def prepare(experiment: Experiment) -> Bench:
     weights = initial_weights(design, experiment)
     sc.check_weights(design, weights)
     circuit = elaborate(design)
-    session = NativeEngine(engine_options(experiment)).prepare(circuit)
+    session = NativeEngine(engine_options(experiment, design)).prepare(circuit)
     place = {name: index for index, name in enumerate(session.node_names)}
     family = architecture_of(design)
     readouts = [family.weights(design, layer) for layer in range(design.layers)]

@@ -74,14 +74,18 @@ def design_of(experiment: Experiment, task: Task) -> Design:
     return found
 
 
-def engine_options(experiment: Experiment) -> NativeOptions:
-    """Returns the native engine's options of an experiment."""
+def engine_options(experiment: Experiment, design: Design) -> NativeOptions:
+    """Returns the native engine's options of an experiment with that design."""
     engine = experiment.engine
     return NativeOptions(
         fidelity=engine.fidelity,
         lte=engine.lte,
         points_per_plateau=engine.points_per_plateau,
         fets=engine.fets,
+        noise=engine.noise,
+        noise_seed=experiment.seed,
+        noise_band=engine.noise_band or NativeOptions.noise_band,
+        noise_temperature=design.process.temperature,
     )
 
 

@@ -165,6 +165,9 @@ class EngineChoice(_Section):
         lte: allowed local error per step on a storage node, V (transient).
         points_per_plateau: time points on a plateau, both ends counted (phase).
         fets: "tables", or "model" to evaluate every transistor by its compact model itself.
+        noise: kinds of device noise, "thermal", "flicker" and "shot"; none for a noiseless circuit.
+        noise_band: lowest frequency of flicker noise and highest of all noise, Hz; None for 10 Hz and no
+            upper limit.
     """
 
     prefix = "engine"
@@ -172,6 +175,8 @@ class EngineChoice(_Section):
     lte: Annotated[float, Field(gt=0.0)] = 1e-3
     points_per_plateau: Annotated[int, Field(ge=2)] = 2
     fets: Literal["tables", "model"] = "tables"
+    noise: tuple[Literal["thermal", "flicker", "shot"], ...] = ()
+    noise_band: tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]] | None = None
 
 
 class Experiment(_Section):

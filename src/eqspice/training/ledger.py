@@ -69,6 +69,7 @@ def exact_session(session: NativeSession, max_step: float) -> NativeSession:
         max_step=max_step,
         exact_step=0.0,
         bypass=min(_BYPASS, session.options.bypass),
+        noise=(),
     )
     return NativeSession(session.compiled, options)
 

@@ -279,13 +279,14 @@ def _one_chunk(
 
 def _pack(state: State) -> dict[str, Any]:
     charges = state.charges if state.charges is not None else np.zeros(0)
-    return {"time": np.array(state.time), "voltages": state.voltages, "charges": charges}
+    packed = {"time": np.array(state.time), "voltages": state.voltages, "charges": charges}
+    return packed if state.noise is None else packed | {"noise": state.noise}
 
 
 def unpack_state(arrays: dict[str, Any]) -> State:
     """Returns the state that a checkpoint's arrays hold."""
     charges = arrays["charges"] if len(arrays["charges"]) else None
-    return State(float(arrays["time"]), arrays["voltages"], charges)
+    return State(float(arrays["time"]), arrays["voltages"], charges, arrays.get("noise"))
 
 
 def _pack_totals(totals: _Totals) -> dict[str, Any]:

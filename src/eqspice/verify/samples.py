@@ -212,7 +212,8 @@ def verify(
     data = chunk.data.first(samples)
     plan = sc.presentation_schedule(bench.design, data, trainer.chunk_origin(bench, chunk))
     step = architecture_of(bench.design).phase_time(bench.design) / PHASE_STEPS
-    fine = replace(engine_options(bench.experiment), fidelity="transient", lte=LTE, max_step=step)
+    own = engine_options(bench.experiment, bench.design)
+    fine = replace(own, fidelity="transient", lte=LTE, max_step=step, noise=())
     native = NativeEngine(fine)
     ours = native.prepare(bench.circuit).run(plan.stimulus, state).raise_for_status()
     theirs = session.run(plan.stimulus, state).raise_for_status()

@@ -18,6 +18,7 @@ from eqspice.engines.native import track as tk
 from eqspice.engines.native.compile import Compiled, compile_circuit
 from eqspice.engines.native.devices import diode
 from eqspice.engines.native.fets import outside_message
+from eqspice.engines.native.noise import noise_program
 from eqspice.engines.native.options import NativeOptions
 from eqspice.engines.native.terminals import TerminalLaws
 from eqspice.errors import ConvergenceError, InputError
@@ -55,6 +56,7 @@ class NativeSession:
     def __init__(self, compiled: Compiled, options: NativeOptions) -> None:
         self.compiled = compiled
         self.options = options
+        self._noise = noise_program(compiled, options)
         self._place = dict(zip(compiled.node_names, compiled.places, strict=True))
         self._names = {place: name for name, place in self._place.items()}
 
@@ -109,6 +111,7 @@ class NativeSession:
         marks = self._marks(times, values)
         control = self._control()
         before = time.process_time()
+        self._noise.start(float(origin), work.voltage, start.noise)
         outcome = self._loop(work, track, control, times, values, marks, probes, record)
         cpu = time.process_time() - before
         code, newton_status, kept_times, kept_values = outcome
@@ -117,6 +120,7 @@ class NativeSession:
             float(track.clock[tk.NOW] + origin),
             track.before_1[self.compiled.places],
             track.charge_1[self.compiled.places],
+            self._noise.state(),
         )
         status, message = self._explain(code, newton_status, work, track, origin)
         bulk_names = tuple(flat.name for flat in self.compiled.devices.get("bulk", ()))
@@ -329,7 +333,7 @@ class NativeSession:
         stepper._pass_mark(work, track, marks, control)
         while True:
             code, status = stepper.run(
-                self.compiled.program, work, track, control, times, values, marks,
+                self.compiled.program, work, track, control, self._noise.arrays, times, values, marks,
                 probes, record, times_out, values_out,
             )  # fmt: skip
             if len(record) == 0:

@@ -13,6 +13,8 @@ FIDELITIES = ("transient", "phase")
 Fidelity = Literal["transient", "phase"]
 FET_MODELS = ("tables", "model")
 FetModels = Literal["tables", "model"]
+NOISE_KINDS = ("thermal", "flicker", "shot")
+NoiseKind = Literal["thermal", "flicker", "shot"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class NativeOptions:
         max_steps: time steps per run, rejected ones included.
         fets: "tables" where a FET can have one, or "model" to evaluate each by its compact model itself
             (ten times slower; the measure of what the tables are worth).
+        noise: kinds of device noise: "thermal" of resistors, switches, amplifier outputs and channels,
+            "flicker" of channels, "shot" of diodes; none for a noiseless circuit.
+        noise_seed: of the random numbers; with the start time of a run it decides them.
+        noise_band: lowest frequency of flicker noise and highest of all noise, Hz. The highest may be
+            infinite: then each capacitance has its kT/C; flicker noise ends at 10 MHz at the latest.
+        noise_temperature: of parts without a temperature of their own, degrees Celsius.
     """
 
     fidelity: Fidelity = "transient"
@@ -47,6 +55,10 @@ class NativeOptions:
     min_step: float = 1e-15
     max_steps: int = 100_000_000
     fets: FetModels = "tables"
+    noise: tuple[NoiseKind, ...] = ()
+    noise_seed: int = 0
+    noise_band: tuple[float, float] = (10.0, math.inf)
+    noise_temperature: float = 27.0
 
     def __post_init__(self) -> None:
         if self.fidelity not in FIDELITIES:
@@ -66,6 +78,24 @@ class NativeOptions:
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool)
             self._refuse_unless(name, whole and value >= least, f"a whole number, at least {least}")
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        for kind in self.noise:
+            if kind not in NOISE_KINDS:
+                raise unknown("noise", kind, NOISE_KINDS)
+        self._refuse_unless(
+            "noise_seed", isinstance(self.noise_seed, int) and self.noise_seed >= 0, "zero or positive"
+        )
+        low, high = self.noise_band
+        self._refuse_unless(
+            "noise_band", _finite(low) and 0 < low < high, "(lowest, highest) with 0 < lowest < highest, Hz"
+        )
+        self._refuse_unless(
+            "noise_temperature",
+            _finite(self.noise_temperature) and self.noise_temperature > -273.15,
+            "above -273.15 degrees Celsius",
+        )
 
     def _refuse_unless(self, name: str, allowed: bool, what: str) -> None:
         if not allowed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from eqspice.engines.native import newton as nt
+from eqspice.engines.native import noise_kernel
 from eqspice.engines.native.guess import predict, recall
 from eqspice.engines.native.track import (
     KEPT,
@@ -72,13 +73,14 @@ def _discretise(work, track, first, h):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _error(program, work, track, h):  # type: ignore[no-untyped-def]
+def _error(program, work, track, now, before_1, before_2, before_3, usual, lte, h):  # type: ignore[no-untyped-def]
     """Returns the largest local error of a storage node, and of the first step after the mark, in volts.
 
     Backward Euler errs by h^2 x''/2, BDF2 by h^2 (h + h1)^2 / (6 (2h + h1)) x''', with the
     derivatives from divided differences (Hairer & Wanner, Solving ODEs I, III.5). The second step has
     too short a history for x''': it is charged with x''' ~ x''/(h + h1). The node that errs most is
-    left in the counters.
+    left in the counters. now, before_1 …: voltages at this step and at those before; usual: noise of
+    each place, below twice of which an error counts less.
     """
     order = track.place[ORDER]
     if order == 0:
@@ -88,17 +90,18 @@ def _error(program, work, track, h):  # type: ignore[no-untyped-def]
     worst, first_worst = 0.0, 0.0
     for k in range(len(program.storage)):
         i = program.storage[k]
-        slope = (work.voltage[i] - track.before_1[i]) / h
-        slope_1 = (track.before_1[i] - track.before_2[i]) / h1
+        slope = (now[i] - before_1[i]) / h
+        slope_1 = (before_1[i] - before_2[i]) / h1
         second = 2.0 * (slope - slope_1) / (h + h1)
+        counts = lte / (lte + 2.0 * usual[i])
         if order == 1:
             third = second / (h + h1)
-            first_worst = max(first_worst, 0.5 * h1 * h1 * abs(second))
+            first_worst = max(first_worst, counts * 0.5 * h1 * h1 * abs(second))
         else:
-            slope_2 = (track.before_2[i] - track.before_3[i]) / h2
+            slope_2 = (before_2[i] - before_3[i]) / h2
             second_1 = 2.0 * (slope_1 - slope_2) / (h1 + h2)
             third = 3.0 * (second - second_1) / (h + h1 + h2)
-        error = of_step * abs(third)
+        error = counts * of_step * abs(third)
         if error > worst:
             worst = error
             work.counters[nt.WORST] = i
@@ -172,6 +175,19 @@ def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _shift_history(work, track, noise):  # type: ignore[no-untyped-def]
+    """Moves what came before by what noise has added, so that no difference in time ever sees noise.
+
+    The error control then does not chase it, and BDF2 goes on as if from a node that had always stood there.
+    """
+    track.before_1[:] += work.delta
+    track.before_2[:] += work.delta
+    track.before_3[:] += work.delta
+    track.charge_1[:] += noise.moved
+    track.charge_2[:] += noise.moved
+
+
+@kernel()
 def _pass_mark(work, track, marks, control):  # type: ignore[no-untyped-def]
     """Starts the segment behind a mark."""
     track.place[MARK] += 1
@@ -214,7 +230,9 @@ def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def run(program, work, track, control, times, values, marks, probes, record_times, times_out, values_out):  # type: ignore[no-untyped-def]
+def run(  # type: ignore[no-untyped-def]
+    program, work, track, control, noise, times, values, marks, probes, record_times, times_out, values_out
+):
     """Steps from track to the last mark.
 
     Args:
@@ -222,6 +240,7 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         work: its work arrays.
         track: where the run stands.
         control: numbers that set accuracy and cost.
+        noise: noise sources.
         times: breakpoints of the stimulus, s, shape (T,).
         values: signals there, V or A, shape (T, S).
         marks: times at which the stepper must stop and restart, marks[0] is the start.
@@ -234,6 +253,7 @@ def run(program, work, track, control, times, values, marks, probes, record_time
         (DONE, RECORD_FULL, FAILED, STEP_LIMIT or ERROR_LIMIT, Newton's status).
     """
     first = program.first_unknown
+    noisy = noise.kinds.any()
     while track.place[MARK] < len(marks):
         # Never between the first step after a mark and its check: that step may be taken back.
         if len(record_times) == 0 and track.place[ORDER] != 1 and track.place[KEPT] >= len(times_out) - 2:
@@ -248,6 +268,9 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             track.place[SEGMENT] -= 1
         set_inputs(program, work, times, values, track.place[SEGMENT], t_new)
         predict(program, work, track, h)
+        if noisy:
+            for place in range(first, len(work.voltage)):
+                work.voltage[place] += noise.guess[place] - track.before_1[place]
         remember = recall(program, work, track) if control.fixed > 0.0 else -1
         alpha = _discretise(work, track, first, h)
         status = nt.newton(
@@ -269,9 +292,19 @@ def run(program, work, track, control, times, values, marks, probes, record_time
                 track.place[SOLUTIONS] += 1
         grow = GROWTH
         if control.fixed == 0.0 and control.exact_step == 0.0:
-            error, first_error = _error(program, work, track, h)
+            now, past = work.voltage, (track.before_1, track.before_2, track.before_3)
+            if noisy:
+                ratio = h / track.clock[STEP] if track.place[ORDER] > 0 else 0.0
+                noise_kernel.forget(program, work, noise, h, alpha, ratio)
+                now, past = noise.smooth[0], (noise.smooth[1], noise.smooth[2], noise.smooth[3])
+            error, first_error = _error(
+                program, work, track, now, past[0], past[1], past[2], noise.usual, control.lte, h
+            )
             if first_error > control.lte and track.clock[STEP] > control.min_step:
                 _back_to_mark(work, track, marks, first_error, control)
+                if noisy:
+                    noise_kernel.go_back(noise)
+                    noise.guess[:] = track.before_1
                 continue
             if error > control.lte and h <= control.min_step:
                 if t_new - marks[track.place[MARK] - 1] > JUMP * control.min_step:
@@ -283,7 +316,12 @@ def run(program, work, track, control, times, values, marks, probes, record_time
                 track.clock[NEXT_STEP] = max(shorter, control.min_step)
                 continue
             grow = min(GROWTH, 0.8 * (control.lte / max(error, 1e-12)) ** (1.0 / 3.0))
+        if noisy:
+            noise_kernel.perturb(program, work, noise, h, alpha, track.place[ORDER] > 0)
         _record(work, track, probes, record_times, times_out, values_out, t_new, h)
+        if noisy and control.fixed == 0.0:
+            _shift_history(work, track, noise)
+            noise_kernel.remember(work, noise)
         _accept(work, track, t_new, h)
         if control.fixed > 0.0:
             track.place[ORDER] = 0  # always backward Euler
@@ -292,4 +330,6 @@ def run(program, work, track, control, times, values, marks, probes, record_time
             track.clock[NEXT_STEP] = max(h * grow, control.min_step)
         if ends:
             _pass_mark(work, track, marks, control)
+            if noisy:
+                noise_kernel.pass_mark(work, noise)
     return DONE, nt.CONVERGED

@@ -1,0 +1,226 @@
+"""Noise densities, conductances and capacitances of every device at its last evaluation."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eqspice.jit import kernel
+from eqspice.pdk.noise_tables_kernel import plane_noise, space_noise
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.uint32]
+IntArray = NDArray[np.int32]
+
+ELEMENTARY_CHARGE = 1.602176634e-19
+THERMAL, FLICKER, SHOT = 0, 1, 2  # places in Noise.kinds
+SAME_BIAS = 2e-3  # V: a FET that has moved less keeps its densities, a few percent at most
+
+
+class Noise(NamedTuple):
+    """Noise sources of a compiled circuit, and what changes from step to step.
+
+    Devices stand in the order resistive parts, switches, diodes, limiters, square-law, table, bulk and
+    compact FETs: D in all, the last F of them with flicker noise.
+
+    Attributes:
+        kinds: whether there is thermal, flicker and shot noise.
+        highest: band limit, Hz; may be infinite.
+        four_kt: 4 k T of parts without a temperature of their own, J.
+        ends: p and n of each device (drain and source), shape (D, 2).
+        conductance: of the resistive parts, S.
+        mirror: place into which an amplifier output's current returns, 0 for other resistive parts;
+            mirror_gain: how much of it.
+        sensed: p, n, cp, cn of each voltage-controlled current source; transconductance: in S.
+        square_four_kt: 4 k T of each square-law FET, J.
+        plane, space: densities of FETs with bulk tied to source and of others, one block per transistor.
+        plane_table: block of each table FET.
+        space_table: block of each bulk FET; space_polarity: its polarity.
+        compact_table, compact_tied, compact_polarity: of each compact-model FET.
+        capacitance: diagonal of the linear capacitances, by place, F.
+        sweeps: passes over the nodes to sample voltages of coupled capacitances.
+        rate: of each section of flicker noise, 1/s, shape (K,).
+        amplitude: standard deviation of each section for a density of 1/f^exponent, shape (F, K).
+        sections: momentary values of unit variance, shape (F, K); sections_at_mark: at the last mark.
+        pending: time that each section has not been moved by yet, s, shape (K,).
+        generator: state of the random numbers, shape (4,).
+        known: per FET with flicker noise: three voltages of its last look-up, white density, and flicker
+            current at 1 Hz over drain current, shape (F, 5).
+        density, into_p, into_n, steady: per device: white density in A^2/Hz, current from p to n by
+            V(p) and minus that by V(n) in S, flicker current in A.
+        at: per place: white density, conductance and capacitance of the node, then steps per time
+            constant, the sampled noise voltage, the share of white noise that a node without capacitance
+            can show, and the deviation of the sampled voltage, shape (7, places).
+        guess: voltages to start the next step from: fast nodes before this noise, V.
+        moved: charge that the last noise has moved, by place, C.
+        excursion: charges that noise has moved and the circuit, linear about its way, has not forgotten:
+            one step ago, two steps ago, and after this one without its own noise, C, shape (3, places).
+        smooth: voltages without that excursion now and one, two, three steps ago, V, shape (4, places).
+        usual: root of the mean square of the last moves by noise, by place, V.
+        excursion_at_mark, smooth_at_mark: the same at the last mark.
+    """
+
+    kinds: NDArray[np.bool_]
+    highest: float
+    four_kt: float
+    ends: IndexArray
+    conductance: FloatArray
+    mirror: IntArray
+    mirror_gain: FloatArray
+    sensed: IndexArray
+    transconductance: FloatArray
+    square_four_kt: FloatArray
+    plane: FloatArray
+    space: FloatArray
+    plane_table: IntArray
+    space_table: IntArray
+    space_polarity: FloatArray
+    compact_table: IntArray
+    compact_tied: NDArray[np.bool_]
+    compact_polarity: FloatArray
+    capacitance: FloatArray
+    sweeps: int
+    rate: FloatArray
+    amplitude: FloatArray
+    sections: FloatArray
+    sections_at_mark: FloatArray
+    pending: FloatArray
+    generator: NDArray[np.uint64]
+    known: FloatArray
+    density: FloatArray
+    into_p: FloatArray
+    into_n: FloatArray
+    steady: FloatArray
+    at: FloatArray
+    guess: FloatArray
+    moved: FloatArray
+    excursion: FloatArray
+    smooth: FloatArray
+    usual: FloatArray
+    excursion_at_mark: FloatArray
+    smooth_at_mark: FloatArray
+
+
+@kernel()
+def two_terminal_sources(program, work, noise):  # type: ignore[no-untyped-def]
+    """Densities and conductances of resistive parts, switches, diodes and limiters; returns their number."""
+    thermal = noise.four_kt if noise.kinds[THERMAL] else 0.0
+    shot = 2.0 * ELEMENTARY_CHARGE if noise.kinds[SHOT] else 0.0
+    k = 0
+    for i in range(len(noise.conductance)):
+        g = noise.conductance[i]
+        noise.density[k], noise.into_p[k], noise.into_n[k] = thermal * g, g, g
+        k += 1
+    for i in range(len(program.switches.log_on)):
+        g = work.switch_conductance[i]
+        noise.density[k], noise.into_p[k], noise.into_n[k] = thermal * g, g, g
+        k += 1
+    for i in range(len(program.diodes.v_line)):
+        # Two independent streams of charges: I + Is forward, Is backward.
+        carried = work.diode[i, 1] + 2.0 * program.diodes.saturation_current[i]
+        g = work.diode[i, 2]
+        noise.density[k], noise.into_p[k], noise.into_n[k] = shot * max(carried, 0.0), g, g
+        k += 1
+    for i in range(len(program.limiters.low)):
+        g = work.limiter[i, 2]
+        noise.density[k], noise.into_p[k], noise.into_n[k] = thermal * g, g, g
+        k += 1
+    return k
+
+
+@kernel()
+def three_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-def]
+    """The same of square-law and table FETs, with flicker currents and capacitances of the latter."""
+    thermal, flicker = noise.kinds[THERMAL], noise.kinds[FLICKER]
+    capacitance = noise.at[2]
+    for i in range(len(program.square_fets.nodes)):
+        row, parameters = work.square_fet[i], program.square_fets.parameters[i]
+        _add_capacitance(program.square_fets.nodes[i], row, capacitance)
+        source = _overdrive(parameters, row[0])
+        drain = _overdrive(parameters, row[0] - row[1])
+        # Channel noise of the square law: 2/3 of the sum of squares over the sum (van der Ziel 1986).
+        charge = source + drain
+        g = 0.0
+        if charge > 0.0:
+            g = 2.0 / 3.0 * parameters[1] * (charge * charge - source * drain) / charge
+        noise.density[k] = noise.square_four_kt[i] * g if thermal else 0.0
+        noise.into_p[k], noise.into_n[k] = row[4], row[3] + row[4]
+        k += 1
+    first = len(noise.density) - len(noise.steady)
+    for i in range(len(program.table_fets.nodes)):
+        row, m = work.table_fet[i], program.table_fets.multiplier[i]
+        _add_capacitance(program.table_fets.nodes[i], row, capacitance)
+        known = noise.known[k - first]
+        if _moved(known, row[0], row[1], 0.0):
+            white, ratio = plane_noise(noise.plane[noise.plane_table[i]], row[0], row[1])
+            known[3], known[4] = m * white, math.sqrt(ratio / m)
+        noise.density[k] = known[3] if thermal else 0.0
+        noise.steady[k - first] = row[2] * known[4] if flicker else 0.0
+        noise.into_p[k], noise.into_n[k] = row[4], row[3] + row[4]
+        k += 1
+    return k
+
+
+@kernel(inline="always")
+def _moved(known, x, y, z):  # type: ignore[no-untyped-def]
+    """Whether a FET has left the voltages of its last look-up; if so, notes the new ones."""
+    if abs(x - known[0]) < SAME_BIAS and abs(y - known[1]) < SAME_BIAS and abs(z - known[2]) < SAME_BIAS:
+        return False
+    known[0], known[1], known[2] = x, y, z
+    return True
+
+
+@kernel(inline="always")
+def _add_capacitance(nodes, row, capacitance):  # type: ignore[no-untyped-def]
+    capacitance[nodes[0]] += row[10]
+    capacitance[nodes[1]] += row[6]
+    capacitance[nodes[2]] += row[6] + row[7] + row[9] + row[10]
+
+
+@kernel(inline="always")
+def _overdrive(parameters, gate):  # type: ignore[no-untyped-def]
+    """Smooth overdrive of one end of a square-law channel, V."""
+    x, softness = parameters[0] * gate - parameters[2], parameters[4]
+    if softness == 0.0 or x > 40.0 * softness:
+        return max(x, 0.0)
+    return softness * math.log1p(math.exp(max(x / softness, -40.0)))
+
+
+@kernel()
+def four_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-def]
+    """The same of three-axis table FETs and of compact-model FETs."""
+    thermal, flicker = noise.kinds[THERMAL], noise.kinds[FLICKER]
+    capacitance = noise.at[2]
+    first = len(noise.density) - len(noise.steady)
+    for i in range(len(program.bulk_fets.nodes)):
+        row, nodes, m = work.bulk_fet[i], program.bulk_fets.nodes[i], program.bulk_fets.multiplier[i]
+        capacitance[nodes[0]] += row[16]
+        capacitance[nodes[1]] += row[13]
+        capacitance[nodes[2]] += row[22]
+        known = noise.known[k - first]
+        if _moved(known, row[0], row[1], row[2]):
+            block, polarity = noise.space[noise.space_table[i]], noise.space_polarity[i]
+            white, ratio = space_noise(block, polarity, row[0], row[1], row[2])
+            known[3], known[4] = m * white, math.sqrt(ratio / m)
+        noise.density[k] = known[3] if thermal else 0.0
+        noise.steady[k - first] = row[3] * known[4] if flicker else 0.0
+        noise.into_p[k], noise.into_n[k] = row[4], -row[6]
+        k += 1
+    for i in range(len(program.compact_fets.context)):
+        row, nodes, m = work.compact_fet[i], program.compact_fets.nodes[i], program.compact_fets.multiplier[i]
+        for t in range(3):
+            capacitance[nodes[t]] += row[28 + 5 * t]
+        if noise.compact_tied[i]:
+            block = noise.plane[noise.compact_table[i]]
+            white, ratio = plane_noise(block, row[1] - row[2], row[0] - row[2])
+        else:
+            block, polarity = noise.space[noise.compact_table[i]], noise.compact_polarity[i]
+            b = row[3]
+            white, ratio = space_noise(block, polarity, row[0] - b, row[1] - b, row[2] - b)
+        noise.density[k] = m * white if thermal else 0.0
+        noise.steady[k - first] = row[4] * math.sqrt(ratio / m) if flicker else 0.0
+        noise.into_p[k], noise.into_n[k] = row[12], -row[14]
+        k += 1
