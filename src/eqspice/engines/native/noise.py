@@ -12,6 +12,7 @@ from eqspice.circuit import (
     GROUND,
     BehaviouralVoltageSource,
     BidirectionalAmplifier,
+    Capacitor,
     Diode,
     FlatDevice,
     Mosfet,
@@ -38,6 +39,7 @@ HIGHEST_FLICKER = 1e7
 _SEED = 6  # key of the random streams of noise among those of a seed
 _FIRST = 0  # key of the values that slow noise starts with
 _RATIO = 10.0  # between sections of flicker noise; their sum ripples by 1.4 % around the exact slope
+_LOADING = (Capacitor.kind, "square", "table", "bulk", "compact")  # kinds that have capacitances
 _SWEEPS = 6  # Gauss-Seidel passes over coupled capacitances
 
 
@@ -107,6 +109,8 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
     fets = [flat for kind in ("table", "bulk", "compact") for flat in groups.get(kind, ())]
     known = _Tables(fets)
     rate, amplitude = _flicker_sections(options.noise_band, known.exponents)
+    loaded = {node for kind in _LOADING for flat in groups.get(kind, ()) for node in flat.nodes}
+    loaded |= {GROUND, *(node for node, at in place.items() if at < compiled.program.first_unknown)}
     capacitance, coupled = _capacitances(compiled)
     size, count = len(capacitance), len(ends)
     slices = np.cumsum([0, *(len(groups.get(kind, ())) for kind in ("table", "bulk", "compact"))])
@@ -116,6 +120,7 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
         highest=float(options.noise_band[1]),
         four_kt=_four_kt(options.noise_temperature),
         ends=np.array([(place[p], place[n]) for p, n in ends], np.uint32).reshape(-1, 2),
+        bare=np.array([k for k, pair in enumerate(ends) if not set(pair) <= loaded], np.int32),
         conductance=np.array([part.conductance for part in parts], float),
         mirror=np.array([place[part.mirror] for part in parts], np.int32),
         mirror_gain=np.array([part.mirror_gain for part in parts], float),
@@ -145,7 +150,7 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
         into_p=np.zeros(count),
         into_n=np.zeros(count),
         steady=np.zeros(len(fets)),
-        at=np.zeros((7, size)),
+        at=np.zeros((6, size)),
         guess=np.zeros(size),
         moved=np.zeros(size),
         excursion=np.zeros((3, size)),
@@ -242,7 +247,7 @@ def _resistive(flat: FlatDevice) -> list[Part]:
             | BehaviouralVoltageSource(output_resistance=r)
         ):
             return [Part(nodes[0], nodes[1], 1.0 / r)]
-        case Product(output_resistance=r):
+        case Product(output_resistance=r) if nodes[0] != nodes[1]:  # else it is a current source
             return [Part(nodes[0], GROUND, 1.0 / r)]
         case BidirectionalAmplifier(output_resistance=r, back_gain=b):
             # What it mirrors is the current that it delivers: its own noise counts.

@@ -20,8 +20,8 @@ line that floats for a while has no infinite noise.
 
 Terminals that only sense (gates, inputs of voltage amplifiers) take m as it comes out: a node that
 follows another through an amplifier is taken to follow it at once. A current source that senses a node
-of time constant t into one of time constant T passes the share t / (t + T) of its variance, as in a
-cascade of two such nodes.
+of time constant t into one of time constant T passes the share t / (t + T) of m: all of it into a node
+that is far faster, none into one that is far slower.
 """
 
 from __future__ import annotations
@@ -86,20 +86,21 @@ def _advance_flicker(noise, h):  # type: ignore[no-untyped-def]
 def _sample_voltages(program, noise, h, beta, multistep):  # type: ignore[no-untyped-def]
     """Fills at[3] and at[4]: steps per time constant, and m of each node as its devices shall see it."""
     density, conductance, capacitance = noise.at[0], noise.at[1], noise.at[2]
-    speed, sample, shown, deviation = noise.at[3], noise.at[4], noise.at[5], noise.at[6]
+    speed, sample, shown = noise.at[3], noise.at[4], noise.at[5]
     first = program.first_unknown
     linear = program.linear
     k_t = 0.25 * noise.four_kt if noise.kinds[THERMAL] else 0.0
     speed[:] = conductance
-    for k in range(len(noise.ends)):
+    for i in range(len(noise.bare)):
         # Behind a node without capacitance stands what is beyond it, in series.
+        k = noise.bare[i]
         p, n = noise.ends[k, 0], noise.ends[k, 1]
         if p >= first and capacitance[p] <= _LEAST_CAPACITANCE and conductance[p] > 0.0:
             speed[n] -= noise.into_n[k] * noise.into_p[k] / conductance[p]
         if n >= first and capacitance[n] <= _LEAST_CAPACITANCE and conductance[n] > 0.0:
             speed[p] -= noise.into_n[k] * noise.into_p[k] / conductance[n]
     for place in range(first, len(sample)):
-        sample[place] = deviation[place] = 0.0
+        sample[place] = 0.0
         shown[place] = 1.0
         if capacitance[place] > _LEAST_CAPACITANCE:
             speed[place] = h * max(speed[place], 0.0) / capacitance[place]
@@ -118,8 +119,7 @@ def _sample_voltages(program, noise, h, beta, multistep):  # type: ignore[no-unt
                     for p in range(linear.c_start[row], linear.c_start[row + 1]):
                         if linear.c_column[p] != place:
                             pull += linear.c_value[p] * sample[linear.c_column[p]]
-                deviation[place] = math.sqrt(energy / c)
-                sample[place] = deviation[place] * normal(noise.generator) - pull / c
+                sample[place] = math.sqrt(energy / c) * normal(noise.generator) - pull / c
     for place in range(first, len(sample)):
         x = speed[place]
         if 0.0 < x < _INSTANT:
@@ -127,9 +127,7 @@ def _sample_voltages(program, noise, h, beta, multistep):  # type: ignore[no-unt
             if noise.highest < np.inf:
                 band = 2.0 / math.pi * math.atan(2.0 * math.pi * noise.highest * h / x)
                 share = max(0.0, share + (band - 1.0) * (1.0 + 2.0 / x))
-            scale = math.sqrt(share) * (beta + x) / (1.0 + x)
-            sample[place] *= scale
-            deviation[place] *= scale
+            sample[place] *= math.sqrt(share) * (beta + x) / (1.0 + x)
 
 
 @kernel()
@@ -193,14 +191,9 @@ def _inject(noise, first, delta, h, beta):  # type: ignore[no-untyped-def]
 def _hidden(noise, place, target):  # type: ignore[no-untyped-def]
     """Returns the part of a node's sampled voltage that is too fast for a node that senses it.
 
-    For time constants t of the node and T of the one that senses, r = t / (t + T): the latter's
-    covariance with the node is r P and its variance from it r P.
+    Sources that sense share the sample of a node: what they do in common cancels where it should.
     """
-    speed, deviation = noise.at[3, place], noise.at[6, place]
-    if deviation == 0.0:
-        return 0.0
-    r = target / (target + speed)
-    return (1.0 - r) * noise.at[4, place] + math.sqrt(r * (1.0 - r)) * deviation * normal(noise.generator)
+    return noise.at[3, place] / (target + noise.at[3, place]) * noise.at[4, place]
 
 
 @kernel()

@@ -31,6 +31,7 @@ class Noise(NamedTuple):
         highest: band limit, Hz; may be infinite.
         four_kt: 4 k T of parts without a temperature of their own, J.
         ends: p and n of each device (drain and source), shape (D, 2).
+        bare: devices with an end that has neither a capacitor nor a FET.
         conductance: of the resistive parts, S.
         mirror: place into which an amplifier output's current returns, 0 for other resistive parts;
             mirror_gain: how much of it.
@@ -53,7 +54,7 @@ class Noise(NamedTuple):
             V(p) and minus that by V(n) in S, flicker current in A.
         at: per place: white density, conductance and capacitance of the node, then steps per time
             constant, the sampled noise voltage, the share of white noise that a node without capacitance
-            can show, and the deviation of the sampled voltage, shape (7, places).
+            can show, shape (6, places).
         guess: voltages to start the next step from: fast nodes before this noise, V.
         moved: charge that the last noise has moved, by place, C.
         excursion: charges that noise has moved and the circuit, linear about its way, has not forgotten:
@@ -67,6 +68,7 @@ class Noise(NamedTuple):
     highest: float
     four_kt: float
     ends: IndexArray
+    bare: IntArray
     conductance: FloatArray
     mirror: IntArray
     mirror_gain: FloatArray
