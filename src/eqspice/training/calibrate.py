@@ -19,7 +19,7 @@ from eqspice.training.experiment import Experiment
 FloatArray = NDArray[np.float64]
 _CALIBRATION = 4  # key of the random stream of the points that calibration presents
 PRESENTATIONS = 16
-TRIAL_STEP = 2e-3  # V: weights move about this much in a trial update
+TRIAL_STEP = 2e-4  # V: weights move about this much in a trial update
 SINGLE_OUTPUT = (0.1, 0.3)  # corrections of the layers before the last, and of the last
 MANY_OUTPUTS = (0.03, 0.05)
 

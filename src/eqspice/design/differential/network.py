@@ -75,9 +75,9 @@ class Differential(Design):
     common_mode: float = 0.4
     gate_common: float = 1.4
     weight_limit: float = 0.4
-    gain: float = 16.0
+    gain: float = 32.0
     output_gain: float = 8.0
-    back_gain: float = 1 / 16
+    back_gain: float = 1 / 32
     output_back_gain: float = 1 / 8
     series_resistance: float = 10.0
     clamp: DifferentialClamp = field(default_factory=DifferentialClamp)
