@@ -68,15 +68,7 @@ def formula(bench, held, layer, gain):
         ("contrastive", "parallel", "before"),
         ("product", "all", "before"),
         ("product", "parallel", "after"),
-        pytest.param(
-            "sign",
-            "all",
-            "after",
-            marks=pytest.mark.xfail(
-                reason="writes up to 4.5 % of the largest step too little; cause not found",
-                strict=False,
-            ),
-        ),
+        ("sign", "all", "after"),
     ],
 )
 def test_an_update_writes_the_contrast_of_its_rule_into_every_cell(rule, rows, sense):
@@ -87,7 +79,7 @@ def test_an_update_writes_the_contrast_of_its_rule_into_every_cell(rule, rows, s
     for layer, (old, new) in enumerate(zip(bench.weights(state), bench.weights(after), strict=True)):
         wanted = formula(bench, held, layer, gains[layer])
         assert np.abs(wanted).max() > 1e-4
-        error = 0.03 if rule == "sign" else 0.01  # the comparator's clamp is soft
+        error = 0.02 if rule == "sign" else 0.01  # the comparator's clamp is soft
         assert np.allclose(new - old, wanted, atol=error * np.abs(wanted).max())
 
 

@@ -88,7 +88,7 @@ def column_driver(
 def sign_driver(offset: float, slope: float, volts: float) -> Subcircuit:
     """Multiplies the sign of a column's change by the rate: delta = rate (± volts).
 
-    A comparator: an amplifier behind 1 kohm, clamped at both sides.
+    A comparator: an amplifier behind 10 kohm, clamped at both sides.
 
     Args:
         offset: of the difference, V.
@@ -96,8 +96,8 @@ def sign_driver(offset: float, slope: float, volts: float) -> Subcircuit:
         volts: what a sign counts as, V.
     """
     origin = "cells.sign_driver"
-    amplifier = Product(gain=slope, offset=offset, output_resistance=1e3)
-    clamp = SoftLimiter(-volts, volts, 0.01 * volts, 1e-3)
+    amplifier = Product(gain=slope, offset=offset, output_resistance=1e4)
+    clamp = SoftLimiter(-volts, volts, 1e-3 * volts, 1e-3)
     instances = (
         Instance("amplifier", amplifier, ("sign", GROUND, "first", "second", "unit", GROUND), origin),
         Instance("clamp", clamp, ("sign", GROUND), origin),
