@@ -190,3 +190,18 @@ def test_it_learns_a_sine(tmp_path):
     assert len(run.manifest["calibration"]["update_gains"]) == 2
     predicted = run.predict(np.array([[0.2]]))
     assert metrics.rmse(predicted, np.sin(8 * np.array([[0.2]]))) < 0.5
+
+
+@pytest.mark.parametrize("nudges", ["symmetric", "one_sided"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_nudge_is_gone_whenever_the_error_is_being_stored(nudges, sign):
+    """A nudge by an error that follows the output is a loop; with a negative nudge it runs away."""
+    bench, _ = prepared(design={"nudges": nudges})
+    rows = np.zeros((3, 1, bench.design.layers), int)
+    data = sc.Presentations(bench.task.x[:3], bench.task.y[:3], rows, np.ones(3), np.full(3, sign))
+    stimulus = sc.presentation_schedule(bench.design, data, 0.0).stimulus
+    nudge = stimulus.values[:, stimulus.names.index("nudge")]
+    free = stimulus.values[:, stimulus.names.index("free")]
+    assert nudge.any() and free.any()
+    closed = (free[:-1] > 0.0) | (free[1:] > 0.0)  # segments in which the switch is, or may be, closed
+    assert not (closed & ((nudge[:-1] != 0.0) | (nudge[1:] != 0.0))).any()

@@ -147,3 +147,24 @@ def test_the_plain_read_transistor_starves_the_first_layer():
         np.median([first_to_last(preset, seed) for seed in range(3)]) for preset in ("read_nfet", "reference")
     )
     assert plain < 0.5 * amplifier
+
+
+@pytest.mark.parametrize("rows", ["all", "parallel"])
+def test_the_reciprocal_preset_learns_in_the_transient_what_it_learns_in_phase_steps(rows: str):
+    """The transient goes through every edge, where a nudge must not meet the error that is being stored."""
+    learned = {}
+    for fidelity in ("phase", "transient"):
+        settings = {
+            "task": {"name": "xor"},
+            "network": {"hidden": (32,)},
+            "preset": "reciprocal",
+            "learning": {"rows": rows, "update_gain": (0.5, 0.008), "epochs": 1},
+            "engine": {"fidelity": fidelity},
+        }
+        bench = trainer.prepare(Experiment(**settings))
+        before = trainer.write_weights(bench, initial_weights(bench.design, bench.experiment)).state
+        solution, _ = trainer.run_chunk(bench, presentations(bench, 6), before)
+        learned[fidelity] = flat(bench.weights(solution.state)) - flat(bench.weights(before))
+    moved = np.sqrt(np.mean(learned["phase"] ** 2))
+    assert moved > 0.5e-3
+    assert np.sqrt(np.mean((learned["phase"] - learned["transient"]) ** 2)) < 0.03 * moved

@@ -1,9 +1,11 @@
 """When things happen in a differential circuit: SET once, then four phases per presentation.
 
 FREE: the data moves in, all holds follow, the error is stored; FIRST and SECOND: the stored error nudges
-with one sign and then the other, and the holds of that phase follow; UPDATE: the rates pulse, and with
-multipliers on lines the word lines take turns. A hold opens before the next phase moves anything. The
-second nudge and the data stay until the next presentation moves them: the held values do the update.
+with one sign and then the other, and the holds of that phase follow; UPDATE: the nudge ends, the rates
+pulse, and with multipliers on lines the word lines take turns. A hold opens before the next phase moves
+anything: the held values do the update. The nudge is gone before the error is stored again: a nudge by an
+error that is being stored is a loop, and with a negative nudge one that runs away. The data stays until the
+next presentation moves it.
 """
 
 from __future__ import annotations
@@ -150,12 +152,11 @@ def presentation_schedule(
 
 
 def _present(design: Differential, signals: Signals, start: float, x: FloatArray, y: FloatArray) -> None:
-    """Moves the data in and the nudge out."""
+    """Moves the data in."""
     e = float(design.timing.edge)
     for name, values in (("x", x), ("y", y)):
         for index, value in enumerate(values):
             signals.move(f"{name}_{index}", float(value), start, e)
-    signals.move("nudge", 0.0, start, e)
 
 
 def _sample(design: Differential, signals: Signals, start: float, at: _Moments, sign: float) -> None:
@@ -169,6 +170,7 @@ def _sample(design: Differential, signals: Signals, start: float, at: _Moments, 
     for name, (rise, fall), of in nudges[: 2 if design.nudges == "symmetric" else 1]:
         signals.move("nudge", NUDGE * of, start + rise - e, e)
         signals.pulse(name, 0.0, high, start + rise - e, start + fall, e)
+    signals.move("nudge", 0.0, start + at.update, e)
 
 
 def _update(design: Differential, signals: Signals, start: float, rows: IntArray, rate: float) -> None:
