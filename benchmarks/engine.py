@@ -24,7 +24,8 @@ from eqspice.engines.native import program as pg
 from eqspice.engines.native.sparse import factorise, solve
 from eqspice.training import trainer
 from eqspice.training.dataset import arrays
-from eqspice.training.experiment import EngineChoice, Experiment, Learning, Network
+from eqspice.training.experiment import Experiment
+from eqspice.training.sections import EngineChoice, Learning, Network
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLES = 50

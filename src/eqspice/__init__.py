@@ -20,30 +20,19 @@ if TYPE_CHECKING:
     )
     from eqspice.run import Run, open_run, resume, train
     from eqspice.training import tasks
-    from eqspice.training.experiment import (
-        EngineChoice,
-        Experiment,
-        Learning,
-        Network,
-        ProcessChoice,
-        load_experiment,
-        make_experiment,
-    )
+    from eqspice.training.experiment import Experiment, load_experiment, make_experiment
+    from eqspice.training.sections import EngineChoice, Learning, MismatchChoice, Network, ProcessChoice
 
 _PLACES = {
     "tasks": "eqspice.training.tasks",
     **dict.fromkeys(("Run", "open_run", "resume", "train"), "eqspice.run"),
     **dict.fromkeys(
-        (
-            "EngineChoice",
-            "Experiment",
-            "Learning",
-            "Network",
-            "ProcessChoice",
-            "load_experiment",
-            "make_experiment",
-        ),
+        ("Experiment", "load_experiment", "make_experiment"),
         "eqspice.training.experiment",
+    ),
+    **dict.fromkeys(
+        ("EngineChoice", "Learning", "MismatchChoice", "Network", "ProcessChoice"),
+        "eqspice.training.sections",
     ),
     **dict.fromkeys(
         (
@@ -68,6 +57,7 @@ __all__ = [
     "InputError",
     "Learning",
     "ModelError",
+    "MismatchChoice",
     "Network",
     "ProcessChoice",
     "Run",

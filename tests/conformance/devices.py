@@ -111,7 +111,7 @@ def _linear() -> list[Case]:
                 "vcvs",
                 [
                     *driven("u"),
-                    ("e", VoltageControlledVoltageSource(-1.5, 100.0), "x y 0 u"),
+                    ("e", VoltageControlledVoltageSource(-1.5, 100.0, 0.1), "x y 0 u"),
                     ("r", Resistor(200.0), "x y"),
                     ("r0", Resistor(1e3), "y 0"),
                     ("c", Capacitor(1e-15), "x 0"),
@@ -119,7 +119,7 @@ def _linear() -> list[Case]:
                 ("x",),
             ),
             {"u": UP_AND_DOWN},
-            exact={"x": interpolated(UP_AND_DOWN), "y": lambda t: 0 * t},
+            exact={"x": lambda t: interpolated(UP_AND_DOWN)(t) - 0.1, "y": lambda t: 0 * t},
         ),
         Case(
             "product",
@@ -150,7 +150,7 @@ def _linear() -> list[Case]:
                     *driven("u"),
                     ("rin", Resistor(1e3), "u a"),
                     ("cin", Capacitor(1e-15), "a 0"),
-                    ("amp", BidirectionalAmplifier(2.5, 0.4, 10.0), "a p n"),
+                    ("amp", BidirectionalAmplifier(2.5, 0.4, 10.0, 0.02), "a p n"),
                     ("rp", Resistor(5e3), "p 0"),
                     ("rn", Resistor(1e4), "n 0"),
                 ],
@@ -210,8 +210,9 @@ def _amplifier(node: str) -> Callable[[FloatArray], FloatArray]:
             [g / r, 0.0, 1 / r + 1 / 1e4],
         ]
     )
-    factor = np.linalg.solve(matrix, [1e-3, 0.0, 0.0])["apn".index(node)]
-    return lambda t: factor * interpolated(UP_AND_DOWN)(t)
+    offset = 0.02 * g / r * np.array([-2 * b, 1.0, -1.0])
+    factor, constant = np.linalg.solve(matrix, np.column_stack([[1e-3, 0.0, 0.0], offset]))["apn".index(node)]
+    return lambda t: constant + factor * interpolated(UP_AND_DOWN)(t)
 
 
 def shockley(v: float, diode: Diode) -> float:

@@ -5,14 +5,8 @@ import pytest
 
 from eqspice.errors import InputError
 from eqspice.training import tasks
-from eqspice.training.experiment import (
-    EngineChoice,
-    Experiment,
-    Learning,
-    Network,
-    load_experiment,
-    make_experiment,
-)
+from eqspice.training.experiment import Experiment, load_experiment, make_experiment
+from eqspice.training.sections import EngineChoice, Learning, Network
 
 FULL = """
 preset = "resistive"

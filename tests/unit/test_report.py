@@ -16,7 +16,8 @@ from eqspice.report.history import read_history
 from eqspice.report.html import write_report
 from eqspice.report.waveform_figure import phases_of
 from eqspice.training.checkpoint import RunFolder
-from eqspice.training.experiment import EngineChoice, Experiment, Learning, Network
+from eqspice.training.experiment import Experiment
+from eqspice.training.sections import EngineChoice, Learning, Network
 from eqspice.training.tasks import arrays
 from eqspice.training.trainer import train_into
 from eqspice.waveforms import Waveforms

@@ -11,7 +11,8 @@ import pytest
 from eqspice.errors import InputError, StorageError
 from eqspice.training import storage, tasks
 from eqspice.training.checkpoint import RunFolder
-from eqspice.training.experiment import Experiment, Learning
+from eqspice.training.experiment import Experiment
+from eqspice.training.sections import Learning
 from eqspice.waveforms import Waveforms
 
 EXPERIMENT = Experiment(task="sine", learning=Learning(epochs=3))

@@ -17,10 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from eqspice.pdk.mismatch import CAPACITANCE_PER_AREA
 
-CAPACITANCE_PER_AREA = 2e-3
-"""F/m^2 of a metal-insulator-metal capacitor, 2 fF/um^2: an assumption, and what Sky130's own has."""
+FloatArray = NDArray[np.float64]
 
 
 def mean_current(current: FloatArray, before: FloatArray | None, ratio: float) -> FloatArray:

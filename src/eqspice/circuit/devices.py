@@ -176,13 +176,14 @@ class VoltageControlledCurrentSource(Device):
 
 @dataclass(frozen=True)
 class VoltageControlledVoltageSource(Device):
-    """V(p) - V(n) = gain * (V(cp) - V(cn)) behind output_resistance.
+    """V(p) - V(n) = gain * (V(cp) - V(cn) + offset) behind output_resistance.
 
-    I(p) = (V(p) - V(n) - gain (V(cp) - V(cn))) / output_resistance.
+    I(p) = (V(p) - V(n) - gain (V(cp) - V(cn) + offset)) / output_resistance.
     """
 
     gain: float = 1.0
     output_resistance: float = 1.0
+    offset: float = 0.0
     terminals: ClassVar[tuple[str, ...]] = ("p", "n", "cp", "cn")
     kind: ClassVar[str] = "vcvs"
     ideal: ClassVar[bool] = True
@@ -219,14 +220,15 @@ class Product(Device):
 class BidirectionalAmplifier(Device):
     """Voltage times gain forward, current times back_gain backward (Kendall et al. 2020).
 
-    I(outp) = (V(outp) - gain V(in)) / output_resistance,
-    I(outn) = (V(outn) + gain V(in)) / output_resistance, and with the currents delivered to the
+    I(outp) = (V(outp) - gain (V(in) + offset)) / output_resistance,
+    I(outn) = (V(outn) + gain (V(in) + offset)) / output_resistance, and with the currents delivered to the
     rails J_p = -I(outp), J_n = -I(outn): I(in) = back_gain * (J_p - J_n). The return current flows to ground.
     """
 
     gain: float
     back_gain: float
     output_resistance: float = 10.0
+    offset: float = 0.0
     terminals: ClassVar[tuple[str, ...]] = ("in", "outp", "outn")
     kind: ClassVar[str] = "bidirectional_amplifier"
     ideal: ClassVar[bool] = True

@@ -152,10 +152,10 @@ def _controlled(name: str, device: Device, nodes: tuple[str, ...]) -> str:
             if letter == "g":
                 return f"{name} {' '.join(nodes)} {gm!r}"
             formula, current = f"({gm!r})*{_voltage(nodes[2], nodes[3])}", True
-        case VoltageControlledVoltageSource(gain=gain):
-            if letter == "e":
+        case VoltageControlledVoltageSource(gain=gain, offset=offset):
+            if letter == "e" and not offset:
                 return f"{name} {' '.join(nodes)} {gain!r} rout={resistance!r}"
-            formula = f"({gain!r})*{_voltage(nodes[2], nodes[3])}"
+            formula = f"({gain!r})*({_voltage(nodes[2], nodes[3])}+({offset!r}))"
         case Product(gain=gain, offset=offset):
             p, r, ap, an, bp, bn = nodes
             head = f"{name} {p} 0"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from eqspice.cli import calibrate, energy, gradient, inspect, report, study, train, tune, verify
+from eqspice.cli import calibrate, energy, gradient, inspect, report, study, train, tune, use, verify
 from eqspice.errors import EqspiceError
 
 
@@ -27,6 +27,7 @@ app.command(epilog=examples(*train.EXAMPLES))(train.train)
 app.command(epilog=examples(*calibrate.EXAMPLES))(calibrate.calibrate)
 app.command(epilog=examples(*gradient.EXAMPLES))(gradient.gradcheck)
 app.command(epilog=examples(*energy.EXAMPLES))(energy.energy)
+app.command(epilog=examples(*use.EXAMPLES))(use.use)
 app.command(epilog=examples(*report.REPORT_EXAMPLES))(report.report)
 app.command(epilog=examples(*report.CHARACTERIZE_EXAMPLES))(report.characterize)
 app.command(epilog=examples(*tune.EXAMPLES))(tune.tune)

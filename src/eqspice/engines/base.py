@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqspice.circuit import Circuit, Stimulus
-from eqspice.errors import ConvergenceError
+from eqspice.errors import ConvergenceError, InputError
 from eqspice.waveforms import Waveforms
 
 FloatArray = NDArray[np.float64]
@@ -62,6 +62,27 @@ class Save:
 
     nodes: tuple[str, ...]
     times: FloatArray | None = None
+
+    def within(self, origin: float, end: float) -> FloatArray:
+        """Returns the wanted times, counted from origin, inside [0, end]; none if every step is wanted.
+
+        Raises:
+            InputError: they are not finite, not in order, or outside of the stimulus.
+        """
+        if self.times is None:
+            return np.zeros(0)
+        record = np.asarray(self.times, float) - origin
+        slack = 1e-9 * end
+        if record.ndim != 1 or len(record) == 0:
+            raise InputError(f"save: times has shape {record.shape}, a list of at least one time is needed.")
+        if not np.isfinite(record).all() or np.any(np.diff(record) < 0):
+            raise InputError("save: times must be finite and in ascending order.")
+        if record[0] < -slack or record[-1] > end + slack:
+            raise InputError(
+                f"save: times from {record[0] + origin:.9g} to {record[-1] + origin:.9g} s do not lie within "
+                f"the stimulus, {origin:.9g} to {origin + end:.9g} s."
+            )
+        return np.clip(record, 0.0, end)
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,12 @@ def mismatch_slopes(
     }
 
 
+def device_sigmas(device: Mosfet) -> dict[str, float]:
+    """Returns `mismatch_slopes` of a transistor of this kit."""
+    model = next(name for name in MODELS if device.card.name.startswith(f"{name}_"))
+    return mismatch_slopes(model, device.width, device.length, multiplier=device.multiplier)
+
+
 def with_deviations(device: Mosfet, deviations: Mapping[str, float]) -> Mosfet:
     """Returns the transistor with deviations added.
 

@@ -242,6 +242,19 @@ def mismatch_slopes(
     return {name: slope / root for name, slope in _row(table["mismatch"], row, corner).items()}
 
 
+def device_sigmas(device: Mosfet) -> dict[str, float]:
+    """Returns `mismatch_slopes` of a transistor of this kit."""
+    name, corner, model_set, *_ = device.card.name.removeprefix("sky130_").rsplit("_", 4)
+    return mismatch_slopes(
+        name,
+        device.width,
+        device.length,
+        corner=corner,
+        model_set=model_set,
+        multiplier=device.multiplier,
+    )
+
+
 def with_deviations(device: Mosfet, deviations: Mapping[str, float]) -> Mosfet:
     """Returns the transistor with deviations added to model or instance parameters.
 

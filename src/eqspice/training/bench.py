@@ -15,8 +15,9 @@ from eqspice.design.families import architecture_of
 from eqspice.design.network import Design, Readout
 from eqspice.engines.base import Save, Solution, State
 from eqspice.engines.native.engine import NativeEngine, NativeSession
-from eqspice.training.build import design_of, engine_options, initial_weights, task_of
+from eqspice.training.build import chip_of, design_of, engine_options, initial_weights, task_of
 from eqspice.training.experiment import Experiment
+from eqspice.training.sections import MismatchChoice
 from eqspice.training.tasks import Task
 
 FloatArray = NDArray[np.float64]
@@ -53,6 +54,13 @@ class Bench:
     def learn_with(self, update_gains: tuple[float, ...]) -> None:
         """Sets the update gains, 1/V, where they are reference voltages and no part of the circuit."""
         self.design = replace(self.design, update_gains=update_gains)
+
+    def on_chip(self, seed: int) -> Bench:
+        """Returns the same set-up on another chip of the experiment's mismatch; nothing is compiled."""
+        chosen = self.experiment.mismatch.model_dump() | {"seed": seed}
+        experiment = self.experiment.changed(mismatch=MismatchChoice(**chosen))
+        session = self.session.with_deviations(chip_of(experiment, self.circuit))
+        return replace(self, experiment=experiment, session=session)
 
     def weights(self, state: State) -> list[FloatArray]:
         """Returns the weights of a state at rest, V, one (inputs, outputs) matrix per layer.
@@ -93,6 +101,8 @@ def prepare(experiment: Experiment) -> Bench:
     sc.check_weights(design, weights)
     circuit = elaborate(design)
     session = NativeEngine(engine_options(experiment, design)).prepare(circuit)
+    if experiment.mismatch.sigma > 0.0:
+        session = session.with_deviations(chip_of(experiment, circuit))
     place = {name: index for index, name in enumerate(session.node_names)}
     family = architecture_of(design)
     readouts = [family.weights(design, layer) for layer in range(design.layers)]

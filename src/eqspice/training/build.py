@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eqspice.circuit import Circuit
 from eqspice.design.changes import changed
 from eqspice.design.families import architecture_of
 from eqspice.design.learning import LearningPlan
@@ -16,6 +17,7 @@ from eqspice.design.presets import Preset, get_preset
 from eqspice.design.retarget import retarget
 from eqspice.engines.native.engine import NativeOptions
 from eqspice.errors import InputError
+from eqspice.pdk.mismatch import Deviations, MismatchLaw, draw_deviations
 from eqspice.training.experiment import Experiment
 from eqspice.training.tasks import Task, get_task
 
@@ -87,6 +89,25 @@ def engine_options(experiment: Experiment, design: Design) -> NativeOptions:
         noise_band=engine.noise_band or NativeOptions.noise_band,
         noise_temperature=design.process.temperature,
     )
+
+
+def chip_of(experiment: Experiment, circuit: Circuit) -> Deviations:
+    """Returns how the experiment's chip deviates from its circuit; nothing without mismatch."""
+    chosen = experiment.mismatch
+    law = MismatchLaw(
+        chosen.sigma,
+        chosen.parts,
+        chosen.capacitor_slope,
+        chosen.amplifier_offset,
+        chosen.multiplier_offset,
+    )
+    return draw_deviations(circuit, law, chip_seed(experiment))
+
+
+def chip_seed(experiment: Experiment) -> int:
+    """Returns the seed of the experiment's chip."""
+    chosen = experiment.mismatch.seed
+    return experiment.seed if chosen is None else chosen
 
 
 def initial_weights(design: Design, experiment: Experiment) -> list[FloatArray]:

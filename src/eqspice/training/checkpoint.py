@@ -121,7 +121,7 @@ class RunFolder:
             storage.remove(self.path / name)
 
     def _check_same(self, experiment: Experiment) -> RunFolder:
-        before, now = (flat(dump) for dump in (self.read_manifest()["experiment"], experiment.dump()))
+        before, now = (flat(each.dump()) for each in (self.experiment(), experiment))
         longer = "learning.epochs"
         differs = [key for key in sorted(before | now) if before.get(key) != now.get(key)]
         if differs == [longer] and now[longer] > before[longer] and not now["learning.freeze_first_and_last"]:

@@ -7,179 +7,31 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from eqspice.design.preset_file import SUFFIX, PresetFiles
 from eqspice.design.presets import PRESETS
 from eqspice.errors import InputError, unknown
-from eqspice.pdk import get_kit
 from eqspice.training.checks import matrix
 from eqspice.training.dataset import Task, digest
-from eqspice.training.tasks import check_options
+from eqspice.training.sections import (
+    EngineChoice,
+    Learning,
+    MismatchChoice,
+    Network,
+    ProcessChoice,
+    Section,
+    TaskChoice,
+)
 
 PythonOnly = ("weights", "order", "row_order")
 
 
-class _Section(BaseModel):
-    """A group of settings. Wrong values raise one InputError with a line for each."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-    prefix: ClassVar[str] = ""
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _readable(error, type(self)) from None
-
-
-def _readable(error: ValidationError, model: type[_Section]) -> InputError:
-    """One line per mistake: field, value, what is allowed."""
-    lines = []
-    for item in error.errors():
-        place = model.prefix
-        for part in item["loc"]:
-            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-        cause = item.get("ctx", {}).get("error")
-        if isinstance(cause, InputError):
-            lines.append(str(cause))
-        elif item["type"] == "extra_forbidden":
-            lines.append(f"{place} is not known. Choose one of: {', '.join(model.model_fields)}.")
-        elif item["type"] == "missing":
-            lines.append(f"{place}: is missing.")
-        else:
-            must = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-            lines.append(f"{place}: {item['input']!r} is not allowed, it must be {must}.")
-    return InputError("\n".join(lines))
-
-
-class TaskChoice(_Section):
-    """Which task: a name and options of the package's tasks, or data.
-
-    Attributes:
-        name: of the task.
-        options: of its factory.
-        data: a task that was built in Python; its data is stored with the run.
-    """
-
-    prefix = "task"
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
-    data: Task | None = None
-
-    @model_validator(mode="after")
-    def _known(self) -> TaskChoice:
-        if self.data is None:
-            check_options(self.name, self.options)
-        elif self.options:
-            raise InputError("task.options: not allowed together with data, which has been drawn already.")
-        return self
-
-
-class Network(_Section):
-    """Hidden layers.
-
-    Attributes:
-        hidden: neurons of each hidden layer, first to last; empty for none.
-    """
-
-    prefix = "network"
-    hidden: tuple[int, ...] = (32,)
-
-    @field_validator("hidden")
-    @classmethod
-    def _positive(cls, hidden: tuple[int, ...]) -> tuple[int, ...]:
-        for index, width in enumerate(hidden):
-            if width < 1:
-                raise InputError(
-                    f"network.hidden[{index}]: {width} is not allowed, a layer needs at least 1 neuron."
-                )
-        return hidden
-
-
-class ProcessChoice(_Section):
-    """Which transistors. What is not given is the preset's.
-
-    Attributes:
-        kit: process kit.
-        corner: tt, ss, ff, sf or fs (n-channel first).
-        temperature: degrees Celsius, -40 to 125.
-        model_set: "binned" or "continuous".
-        junctions: "legacy" or "physical".
-    """
-
-    prefix = "pdk"
-    kit: str | None = None
-    corner: Literal["tt", "ss", "ff", "sf", "fs"] | None = None
-    temperature: Annotated[float, Field(ge=-40.0, le=125.0)] | None = None
-    model_set: Literal["binned", "continuous"] | None = None
-    junctions: Literal["legacy", "physical"] | None = None
-
-    @field_validator("kit")
-    @classmethod
-    def _kit(cls, kit: str | None) -> str | None:
-        if kit is not None:
-            get_kit(kit)
-        return kit
-
-
-class Learning(_Section):
-    """How it learns. What is None is the preset's.
-
-    Attributes:
-        lr: nudge conductance, S.
-        update_gain: of the optimiser, one per layer, 1/V; 0 stops a layer from learning.
-        rows: word lines updated per presentation: "one" at random, "all" in turn, or "parallel": every
-            cell at once, by multipliers of their own.
-        decay: the update gains fall as 1 / (1 + decay * epoch).
-        calibrate: set the update gains by a short run before training. An update_gain turns it off.
-        correction: fraction of a presentation's error that each layer's update shall correct, which
-            calibration aims at, one per layer; None for the usual ones.
-        epochs: how often the training set is presented.
-        samples: presentations per epoch; None for the size of the training set.
-        freeze_first_and_last: the first and the last epoch address no row, so that they show the fit
-            before and after; the reference circuit did that.
-    """
-
-    prefix = "learning"
-    lr: Annotated[float, Field(gt=0.0)] | None = None
-    update_gain: tuple[Annotated[float, Field(ge=0.0)], ...] | None = None
-    rows: Literal["one", "all", "parallel"] | None = None
-    decay: Annotated[float, Field(ge=0.0)] | None = None
-    calibrate: bool | None = None
-    correction: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
-    epochs: Annotated[int, Field(ge=1)] = 32
-    samples: Annotated[int, Field(ge=1)] | None = None
-    freeze_first_and_last: bool = False
-
-
-class EngineChoice(_Section):
-    """How it is simulated.
-
-    Attributes:
-        fidelity: "transient" controls the time step by the local error, "phase" takes given points.
-        lte: allowed local error per step on a storage node, V (transient).
-        points_per_plateau: time points on a plateau, both ends counted (phase).
-        fets: "tables", or "model" to evaluate every transistor by its compact model itself.
-        noise: kinds of device noise, "thermal", "flicker" and "shot"; none for a noiseless circuit.
-        noise_band: lowest frequency of flicker noise and highest of all noise, Hz; None for 10 Hz and no
-            upper limit.
-    """
-
-    prefix = "engine"
-    fidelity: Literal["transient", "phase"] = "transient"
-    lte: Annotated[float, Field(gt=0.0)] = 1e-3
-    points_per_plateau: Annotated[int, Field(ge=2)] = 2
-    fets: Literal["tables", "model"] = "tables"
-    noise: tuple[Literal["thermal", "flicker", "shot"], ...] = ()
-    noise_band: tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]] | None = None
-
-
-class Experiment(_Section):
+class Experiment(Section):
     """Everything that decides what a run computes. Two equal experiments give the same bits.
 
     Attributes:
@@ -191,6 +43,7 @@ class Experiment(_Section):
         pdk: transistors; also the name of a kit.
         learning: rates, rows and epochs.
         engine: fidelity and its numbers.
+        mismatch: how the chip's devices differ from those drawn.
         seed: of every random draw.
         weights: initial storage voltages, V, one (inputs, outputs) matrix per layer; None draws them.
         order: training points presented, shape (epochs, P); None draws them.
@@ -206,6 +59,7 @@ class Experiment(_Section):
     pdk: ProcessChoice = Field(default_factory=ProcessChoice)
     learning: Learning = Field(default_factory=Learning)
     engine: EngineChoice = Field(default_factory=EngineChoice)
+    mismatch: MismatchChoice = Field(default_factory=MismatchChoice)
     seed: Annotated[int, Field(ge=0)] = 0
     weights: tuple[NDArray[np.float64], ...] | None = None
     order: NDArray[np.int64] | None = None
@@ -328,9 +182,11 @@ class Experiment(_Section):
         Raises:
             InputError: the number is not allowed, or explicit orders are for another number.
         """
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        values["learning"] = Learning(**(self.learning.model_dump() | {"epochs": epochs}))
-        return Experiment(**values)
+        return self.changed(learning=Learning(**(self.learning.model_dump() | {"epochs": epochs})))
+
+    def changed(self, **settings: Any) -> Experiment:
+        """Returns the same experiment with other settings, by name."""
+        return Experiment(**{name: getattr(self, name) for name in type(self).model_fields} | settings)
 
     @property
     def hash(self) -> str:
@@ -373,8 +229,8 @@ def make_experiment(settings: Mapping[str, Any], overrides: Sequence[str] = ()) 
     values: dict[str, Any] = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in settings.items()
     }
-    for override in overrides:
-        _override(values, override)
+    for change in overrides:
+        override(values, change)
     for name in PythonOnly:
         if name in values:
             raise InputError(
@@ -408,11 +264,20 @@ def load_experiment(path: str | Path, overrides: Sequence[str] = ()) -> Experime
     return make_experiment(settings, overrides)
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    place, equals, text = override.partition("=")
+def override(values: dict[str, Any], change: str) -> None:
+    """Sets one value in nested settings.
+
+    Args:
+        values: sections and values; changed.
+        change: "section.key=value".
+
+    Raises:
+        InputError: it is not of that form.
+    """
+    place, equals, text = change.partition("=")
     keys = [key.strip() for key in place.split(".")]
     if not equals or not all(keys):
-        raise InputError(f"--set: {override!r} is not allowed, it must be section.key=value.")
+        raise InputError(f"--set: {change!r} is not allowed, it must be section.key=value.")
     for section, main in (("task", "name"), ("pdk", "kit")):
         if keys[0] == section and keys[1:] and isinstance(values.get(section), str):
             values[section] = {main: values[section]}
@@ -420,7 +285,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     for index, key in enumerate(keys[:-1]):
         inner = branch.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InputError(f"--set: {override!r}: {'.'.join(keys[: index + 1])} has no settings inside.")
+            raise InputError(f"--set: {change!r}: {'.'.join(keys[: index + 1])} has no settings inside.")
         branch[key] = branch = dict(inner)
     branch[keys[-1]] = read_value(text.strip())
 

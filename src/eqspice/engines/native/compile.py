@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,22 +13,16 @@ from eqspice.circuit import (
     GROUND,
     BehaviouralCurrentSource,
     BehaviouralVoltageSource,
-    BidirectionalAmplifier,
-    Capacitor,
     Circuit,
     CurrentSource,
     Diode,
     FlatDevice,
     Product,
-    Resistor,
     SoftLimiter,
     Switch,
-    VoltageControlledCurrentSource,
-    VoltageControlledVoltageSource,
     VoltageSource,
 )
 from eqspice.engines.native import program as pg
-from eqspice.engines.native import sparse
 from eqspice.engines.native.devices.behavioural import behavioural_group
 from eqspice.engines.native.fets import (
     PAIRS,
@@ -39,6 +33,7 @@ from eqspice.engines.native.fets import (
     square_fets,
     table_fets,
 )
+from eqspice.engines.native.layout import DEVICE_PAIRS, Layout, linear, pairs
 from eqspice.engines.native.options import FetModels
 from eqspice.errors import InputError
 from eqspice.pdk.osdi import CompactModel
@@ -63,6 +58,9 @@ class Compiled:
         devices_at: names of the devices at each node, for error messages.
         devices: the devices by what evaluates them (a FET's kind of model, else the device's kind), in the
             order of the program.
+        circuit: what was compiled.
+        layout: of its nodes and of the matrix.
+        nominal: the compiled circuit without deviations, if this one has some.
     """
 
     program: pg.Program
@@ -73,66 +71,9 @@ class Compiled:
     controls: tuple[tuple[int, int, float, float], ...]
     devices_at: Mapping[str, tuple[str, ...]]
     devices: Mapping[str, tuple[FlatDevice, ...]]
-
-
-Stamp = tuple[str, str, float]
-
-
-def linear_stamps(flat: FlatDevice) -> tuple[list[Stamp], list[Stamp]]:
-    """Returns the (row, column, value) entries of G and of C of one device, by node name."""
-    device, nodes = flat.device, flat.nodes
-    match device:
-        case Resistor(resistance=r):
-            return _branch(nodes[0], nodes[1], 1.0 / r), []
-        case Capacitor(capacitance=c):
-            return [], _branch(nodes[0], nodes[1], c)
-        case VoltageControlledCurrentSource(transconductance=gm):
-            return _transfer(nodes[0], nodes[1], nodes[2], nodes[3], gm), []
-        case VoltageControlledVoltageSource(gain=k, output_resistance=r):
-            own = _branch(nodes[0], nodes[1], 1.0 / r)
-            return own + _transfer(nodes[0], nodes[1], nodes[2], nodes[3], -k / r), []
-        case BehaviouralVoltageSource(output_resistance=r):
-            return _branch(nodes[0], nodes[1], 1.0 / r), []
-        case Product(output_resistance=r):
-            return [(nodes[0], nodes[0], 1.0 / r), (nodes[0], nodes[1], -1.0 / r)], []
-        case BidirectionalAmplifier(gain=k, back_gain=b, output_resistance=r):
-            a, p, n = nodes
-            return [
-                (p, p, 1.0 / r),
-                (p, a, -k / r),
-                (n, n, 1.0 / r),
-                (n, a, k / r),
-                (a, a, 2.0 * b * k / r),
-                (a, p, -b / r),
-                (a, n, b / r),
-            ], []
-    return [], []
-
-
-def _branch(p: str, n: str, value: float) -> list[Stamp]:
-    return [(p, p, value), (p, n, -value), (n, p, -value), (n, n, value)]
-
-
-def _transfer(p: str, n: str, cp: str, cn: str, value: float) -> list[Stamp]:
-    return [(p, cp, value), (p, cn, -value), (n, cp, -value), (n, cn, value)]
-
-
-# Pairs (row terminal, column terminal) that a nonlinear kind stamps, in the order of its positions.
-_PAIRS: dict[type, tuple[tuple[int, int], ...]] = {
-    Switch: ((0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3)),
-    Diode: ((0, 0), (0, 1), (1, 0), (1, 1)),
-    SoftLimiter: ((0, 0), (0, 1), (1, 0), (1, 1)),
-    Product: ((0, 2), (0, 3), (0, 4), (0, 5)),
-}
-
-
-def pairs(flat: FlatDevice, kinds: Mapping[str, Kind]) -> tuple[tuple[int, int], ...]:
-    """Returns the terminal pairs that a device stamps into the matrix."""
-    if flat.name in kinds:
-        return PAIRS[kinds[flat.name]]
-    if isinstance(flat.device, BehaviouralCurrentSource | BehaviouralVoltageSource):
-        return tuple((row, 2 + k) for k in range(flat.device.formula.variables) for row in (0, 1))
-    return _PAIRS.get(type(flat.device), ())
+    circuit: Circuit
+    layout: Layout
+    nominal: Compiled | None = None
 
 
 def _inputs(circuit: Circuit) -> dict[str, VoltageSource]:
@@ -159,90 +100,12 @@ def _inputs(circuit: Circuit) -> dict[str, VoltageSource]:
     return held
 
 
-class _Layout:
-    """Numbers the places and finds matrix positions."""
-
-    def __init__(self, circuit: Circuit, held: dict[str, VoltageSource], kinds: Mapping[str, Kind]) -> None:
-        unknown = [node for node in circuit.nodes if node not in held]
-        if not unknown:
-            raise InputError(f"circuit {circuit.name}: every node is held by a source, nothing to solve.")
-        self.first = 1 + len(held)
-        self.place = {GROUND: 0} | {node: 1 + i for i, node in enumerate(held)}
-        number = {node: i for i, node in enumerate(unknown)}
-        rows: list[int] = []
-        columns: list[int] = []
-        for flat in circuit.devices:
-            g, c = linear_stamps(flat)
-            entries = [(row, column) for row, column, _ in g + c]
-            entries += [(flat.nodes[a], flat.nodes[b]) for a, b in pairs(flat, kinds)]
-            for row, column in entries:
-                if row in number and column in number:
-                    rows.append(number[row])
-                    columns.append(number[column])
-        rows += range(len(unknown))
-        columns += range(len(unknown))
-        row_array, column_array = np.array(rows, np.int32), np.array(columns, np.int32)
-        self.size = len(unknown)
-        permutation = sparse.order(self.size, row_array, column_array)
-        self.pattern = sparse.symbolic(self.size, permutation[row_array], permutation[column_array])
-        for node, i in number.items():
-            self.place[node] = self.first + int(permutation[i])
-        filled_rows = np.repeat(np.arange(self.size), np.diff(self.pattern.start))
-        self._keys = filled_rows.astype(np.int64) * self.size + self.pattern.column
-
-    def places(self, nodes: Sequence[str]) -> list[int]:
-        return [self.place[node] for node in nodes]
-
-    def positions(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pg.IndexArray:
-        """Matrix positions of entries given by place; the spare place where one is no unknown."""
-        r, c = rows - self.first, columns - self.first
-        inside = (r >= 0) & (c >= 0)
-        found = np.searchsorted(self._keys, np.where(inside, r * self.size + c, 0))
-        return np.where(inside, found, len(self._keys)).astype(np.uint32)
-
-    def device_arrays(
-        self, group: list[FlatDevice], device_pairs: tuple[tuple[int, int], ...], width: int
-    ) -> tuple[pg.IndexArray, pg.IndexArray]:
-        """Returns nodes (n, width) and positions (n, pairs) of devices of one kind."""
-        nodes = np.array([self.places(flat.nodes)[:width] for flat in group], np.uint32).reshape(-1, width)
-        rows = nodes[:, [a for a, _ in device_pairs]].astype(np.int64)
-        columns = nodes[:, [b for _, b in device_pairs]].astype(np.int64)
-        return nodes, self.positions(rows, columns)
-
-
-def _csr(layout: _Layout, stamps: list[Stamp]) -> tuple[pg.IntArray, pg.IntArray, FloatArray, FloatArray]:
-    """Returns (start, column, value) over unknown rows, and the values in the LU pattern."""
-    rows = np.array([layout.place[row] for row, _, _ in stamps], np.int64)
-    columns = np.array([layout.place[column] for _, column, _ in stamps], np.int64)
-    values = np.array([value for _, _, value in stamps], float)
-    keep = (rows >= layout.first) & (columns > 0)
-    rows, columns, values = rows[keep], columns[keep], values[keep]
-    matrix = np.zeros(len(layout.pattern.column) + 1)
-    np.add.at(matrix, layout.positions(rows, columns), values)
-    matrix[-1] = 0.0
-    by_row = np.argsort(rows, kind="stable")
-    start = np.searchsorted(rows[by_row] - layout.first, np.arange(layout.size + 1)).astype(np.int32)
-    return start, columns[by_row].astype(np.int32), values[by_row], matrix
-
-
-def _linear(circuit: Circuit, layout: _Layout) -> pg.Linear:
-    g: list[Stamp] = []
-    c: list[Stamp] = []
-    for flat in circuit.devices:
-        own_g, own_c = linear_stamps(flat)
-        g += own_g
-        c += own_c
-    g_start, g_column, g_value, matrix_g = _csr(layout, g)
-    c_start, c_column, c_value, matrix_c = _csr(layout, c)
-    return pg.Linear(g_start, g_column, g_value, c_start, c_column, c_value, matrix_g, matrix_c)
-
-
 def _column(group: list[FlatDevice], name: str) -> FloatArray:
     return np.array([getattr(flat.device, name) for flat in group], float)
 
 
-def _diodes(layout: _Layout, group: list[FlatDevice]) -> pg.Diodes:
-    nodes, positions = layout.device_arrays(group, _PAIRS[Diode], 2)
+def _diodes(layout: Layout, group: list[FlatDevice]) -> pg.Diodes:
+    nodes, positions = layout.device_arrays(group, DEVICE_PAIRS[Diode], 2)
     thermal = (
         THERMAL_VOLTAGE_PER_KELVIN * (_column(group, "temperature") + 273.15) * _column(group, "emission")
     )
@@ -250,8 +113,8 @@ def _diodes(layout: _Layout, group: list[FlatDevice]) -> pg.Diodes:
     return pg.Diodes(nodes, positions, saturation, thermal, thermal * np.log1p(1.0 / saturation))
 
 
-def _switches(layout: _Layout, group: list[FlatDevice]) -> pg.Switches:
-    nodes, positions = layout.device_arrays(group, _PAIRS[Switch], 4)
+def _switches(layout: Layout, group: list[FlatDevice]) -> pg.Switches:
+    nodes, positions = layout.device_arrays(group, DEVICE_PAIRS[Switch], 4)
     with np.errstate(divide="ignore"):
         log_off = -np.log(_column(group, "off_resistance"))
     log_off[np.isinf(_column(group, "off_resistance"))] = -math.inf
@@ -267,8 +130,8 @@ def _switches(layout: _Layout, group: list[FlatDevice]) -> pg.Switches:
     )
 
 
-def _products(layout: _Layout, group: list[FlatDevice]) -> pg.Products:
-    nodes, _ = layout.device_arrays(group, _PAIRS[Product], 6)
+def _products(layout: Layout, group: list[FlatDevice]) -> pg.Products:
+    nodes, _ = layout.device_arrays(group, DEVICE_PAIRS[Product], 6)
     nodes = nodes[:, [0, 2, 3, 4, 5]]
     rows = np.repeat(nodes[:, :1], 4, axis=1).astype(np.int64)
     positions = layout.positions(rows, nodes[:, 1:].astype(np.int64))
@@ -276,13 +139,13 @@ def _products(layout: _Layout, group: list[FlatDevice]) -> pg.Products:
     return pg.Products(np.ascontiguousarray(nodes), positions, scale, _column(group, "offset"))
 
 
-def _sources(layout: _Layout, group: list[FlatDevice], signal_index: dict[str, int]) -> pg.CurrentSources:
+def _sources(layout: Layout, group: list[FlatDevice], signal_index: dict[str, int]) -> pg.CurrentSources:
     nodes = np.array([layout.places(flat.nodes) for flat in group], np.uint32).reshape(-1, 2)
     signal = [signal_index.get(flat.device.signal or "", -1) for flat in group]  # type: ignore[attr-defined]
     return pg.CurrentSources(nodes, np.array(signal, np.int32), _column(group, "scale"), _column(group, "dc"))
 
 
-def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes, kinds: Mapping[str, Kind]) -> FloatArray:
+def _tolerance(circuit: Circuit, layout: Layout, diodes: pg.Diodes, kinds: Mapping[str, Kind]) -> FloatArray:
     """Newton's tolerance per place: none where only linear parts are, one solution is exact there."""
     tolerance = np.full(layout.first + layout.size, np.inf)
     for flat in circuit.devices:
@@ -298,7 +161,7 @@ def _tolerance(circuit: Circuit, layout: _Layout, diodes: pg.Diodes, kinds: Mapp
     return tolerance
 
 
-def _supplies(circuit: Circuit, layout: _Layout) -> FloatArray:
+def _supplies(circuit: Circuit, layout: Layout) -> FloatArray:
     supplies = np.zeros(layout.first + layout.size)
     for flat in circuit.devices:
         if not isinstance(flat.device, VoltageSource):
@@ -307,7 +170,7 @@ def _supplies(circuit: Circuit, layout: _Layout) -> FloatArray:
     return supplies[: layout.first]
 
 
-def _predicted(circuit: Circuit, layout: _Layout) -> FloatArray:
+def _predicted(circuit: Circuit, layout: Layout) -> FloatArray:
     """A line that only switches touch floats between phases and jumps: it is not extrapolated."""
     predicted = np.zeros(layout.first + layout.size)
     for flat in circuit.devices:
@@ -329,7 +192,7 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
     """
     held = _inputs(circuit)
     fet_kind = fet_kinds(circuit, fets)
-    layout = _Layout(circuit, held, fet_kind)
+    layout = Layout(circuit, held, fet_kind)
     signal_index = {name: i for i, name in enumerate(circuit.signals)}
     kinds: dict[str, list[FlatDevice]] = {}
     for flat in circuit.devices:
@@ -343,7 +206,7 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
         return *layout.device_arrays(of(kind), PAIRS[kind], width), of(kind)
 
     compact, models = compact_fets(*fet_arrays("compact"))
-    limiter_nodes, limiter_positions = layout.device_arrays(of(SoftLimiter), _PAIRS[SoftLimiter], 2)
+    limiter_nodes, limiter_positions = layout.device_arrays(of(SoftLimiter), DEVICE_PAIRS[SoftLimiter], 2)
     limiters = pg.Limiters(
         limiter_nodes,
         limiter_positions,
@@ -365,7 +228,7 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
         supplies=_supplies(circuit, layout),
         predicted=_predicted(circuit, layout),
         per_tolerance=1.0 / _tolerance(circuit, layout, diodes, fet_kind),
-        linear=_linear(circuit, layout),
+        linear=linear(circuit.devices, layout),
         sources=_sources(layout, of(CurrentSource), signal_index),
         switches=switches,
         diodes=diodes,
@@ -387,10 +250,21 @@ def compile_circuit(circuit: Circuit, fets: FetModels = "tables") -> Compiled:
     devices_at = {node: tuple(names) for node, names in at.items()}
     controls = _controls(switches, layout)
     devices = {kind: tuple(group) for kind, group in kinds.items()}
-    return Compiled(program, circuit.nodes, places, circuit.signals, models, controls, devices_at, devices)
+    return Compiled(
+        program,
+        circuit.nodes,
+        places,
+        circuit.signals,
+        models,
+        controls,
+        devices_at,
+        devices,
+        circuit,
+        layout,
+    )
 
 
-def _controls(switches: pg.Switches, layout: _Layout) -> tuple[tuple[int, int, float, float], ...]:
+def _controls(switches: pg.Switches, layout: Layout) -> tuple[tuple[int, int, float, float], ...]:
     """Distinct (control place, reference place, v_on, v_off) of switches that inputs control."""
     found = {
         (int(nodes[2]), int(nodes[3]), float(v_on), float(v_off))

@@ -16,12 +16,14 @@ from eqspice.engines.native import program as pg
 from eqspice.engines.native import stepper
 from eqspice.engines.native import track as tk
 from eqspice.engines.native.compile import Compiled, compile_circuit
+from eqspice.engines.native.deviations import deviated
 from eqspice.engines.native.devices import diode
 from eqspice.engines.native.fets import outside_message
 from eqspice.engines.native.noise import noise_program
 from eqspice.engines.native.options import NativeOptions
 from eqspice.engines.native.terminals import TerminalLaws
 from eqspice.errors import ConvergenceError, InputError
+from eqspice.pdk.mismatch import Deviations
 from eqspice.waveforms import Waveforms
 
 _log = logging.getLogger(__name__)
@@ -59,6 +61,14 @@ class NativeSession:
         self._noise = noise_program(compiled, options)
         self._place = dict(zip(compiled.node_names, compiled.places, strict=True))
         self._names = {place: name for name, place in self._place.items()}
+
+    def with_deviations(self, deviations: Deviations) -> NativeSession:
+        """Returns the session of one chip; it shares tables, matrix pattern and compiled code with this one.
+
+        Args:
+            deviations: from the circuit as drawn, whatever this session's are.
+        """
+        return NativeSession(deviated(self.compiled, deviations), self.options)
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -106,7 +116,7 @@ class NativeSession:
         # The run's own clock starts at zero: time differences stay exact however late it is.
         origin = times[0]
         times = times - origin
-        record = _record_times(save, origin, times[-1])
+        record = save.within(float(origin), float(times[-1]))
         track = self._track(work, times, values, start)
         marks = self._marks(times, values)
         control = self._control()
@@ -374,25 +384,3 @@ _OF_NEWTON = {
     nt.SINGULAR: Status.SINGULAR,
     nt.NOT_FINITE: Status.NOT_FINITE,
 }
-
-
-def _record_times(save: Save, origin: float, end: float) -> FloatArray:
-    """Returns the wanted times, counted from origin, inside [0, end].
-
-    Raises:
-        InputError: they are not finite, not in order, or outside of the stimulus.
-    """
-    if save.times is None:
-        return np.zeros(0)
-    record = np.asarray(save.times, float) - origin
-    slack = 1e-9 * end
-    if record.ndim != 1 or len(record) == 0:
-        raise InputError(f"save: times has shape {record.shape}, a list of at least one time is needed.")
-    if not np.isfinite(record).all() or np.any(np.diff(record) < 0):
-        raise InputError("save: times must be finite and in ascending order.")
-    if record[0] < -slack or record[-1] > end + slack:
-        raise InputError(
-            f"save: times from {record[0] + origin:.9g} to {record[-1] + origin:.9g} s do not lie within "
-            f"the stimulus, {origin:.9g} to {origin + end:.9g} s."
-        )
-    return np.clip(record, 0.0, end)

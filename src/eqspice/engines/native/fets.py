@@ -75,14 +75,17 @@ def table_fets(nodes: pg.IndexArray, positions: pg.IndexArray, group: list[FlatD
     """Returns FETs with bulk tied to source, from nodes (n, 3) and positions (n, 9)."""
     fets, index, multiplier = _distinct(group)
     tables = [characterise(fet) for fet in fets]
+    shift = np.zeros(len(group))
     if not tables:
-        return pg.TableFets(nodes, positions, index, multiplier, np.zeros((0, 2, 1, 1, 4)), np.zeros((0, 1)))
+        return pg.TableFets(
+            nodes, positions, index, multiplier, shift, np.zeros((0, 2, 1, 1, 4)), np.zeros((0, 1))
+        )
     shape = len(tables), *tables[0].coefficients.shape
     coefficients = table_files.aligned(int(np.prod(shape))).reshape(shape)
     for target, table in zip(coefficients, tables, strict=True):
         target[...] = table.coefficients
     meta = np.stack([table.meta for table in tables])
-    return pg.TableFets(nodes, positions, index, multiplier, coefficients, meta)
+    return pg.TableFets(nodes, positions, index, multiplier, shift, coefficients, meta)
 
 
 def bulk_fets(
@@ -100,7 +103,8 @@ def bulk_fets(
     for k, fet in enumerate(fets):
         numbers[k * tables3_kernel.SIZE : (k + 1) * tables3_kernel.SIZE] = characterise_bulk(fet).numbers
     start = index.astype(np.int64) * tables3_kernel.SIZE
-    return pg.BulkFets(nodes, positions, start, multiplier, nodes[:, 3] >= first, numbers)
+    shift = np.zeros(len(group))
+    return pg.BulkFets(nodes, positions, start, multiplier, shift, nodes[:, 3] >= first, numbers)
 
 
 def compact_fets(

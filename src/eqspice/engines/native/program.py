@@ -21,7 +21,8 @@ class Linear(NamedTuple):
     """Conductances and capacitances that do not change: I = G v, Q = C v.
 
     Rows are unknowns, columns are places in the voltage vector. matrix_g and matrix_c are the same
-    numbers at their places in the LU pattern, shape (nnz + 1,).
+    numbers at their places in the LU pattern, shape (nnz + 1,). constant: current out of each unknown
+    node that offsets of amplifiers drive, A.
     """
 
     g_start: IntArray
@@ -32,6 +33,7 @@ class Linear(NamedTuple):
     c_value: FloatArray
     matrix_g: FloatArray
     matrix_c: FloatArray
+    constant: FloatArray
 
 
 class CurrentSources(NamedTuple):
@@ -101,12 +103,16 @@ class Behavioural(NamedTuple):
 
 
 class TableFets(NamedTuple):
-    """FETs with bulk tied to source. nodes: d, g, s; table: index into the tables."""
+    """FETs with bulk tied to source. nodes: d, g, s; table: index into the tables.
+
+    shift: added to the gate's voltage, V, and multiplier: of currents and charges, hold its mismatch.
+    """
 
     nodes: IndexArray
     positions: IndexArray
     table: IntArray
     multiplier: FloatArray
+    shift: FloatArray
     coefficients: FloatArray
     meta: FloatArray
 
@@ -114,14 +120,15 @@ class TableFets(NamedTuple):
 class BulkFets(NamedTuple):
     """FETs of three-axis tables. nodes: d, g, s, b.
 
-    start: place of a FET's table in numbers. floating: whether the bulk is an unknown; if not, its row
-    and column of the matrix need no stamps.
+    start: place of a FET's table in numbers. shift: as in TableFets. floating: whether the bulk is an
+    unknown; if not, its row and column of the matrix need no stamps.
     """
 
     nodes: IndexArray
     positions: IndexArray
     start: NDArray[np.int64]
     multiplier: FloatArray
+    shift: FloatArray
     floating: NDArray[np.bool_]
     numbers: FloatArray
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from eqspice.circuit import GROUND, FlatDevice
 from eqspice.engines.native import newton as nt
 from eqspice.engines.native import program as pg
-from eqspice.engines.native.compile import Compiled, linear_stamps
+from eqspice.engines.native.compile import Compiled
+from eqspice.engines.native.layout import constant_currents, linear_stamps
 
 FloatArray = NDArray[np.float64]
 
@@ -41,6 +42,7 @@ class DeviceGroup:
 class _Law:
     conductances: FloatArray
     capacitances: FloatArray
+    constants: FloatArray
     add: Callable[[pg.Program, pg.Work, FloatArray, FloatArray], None] | None
 
 
@@ -110,7 +112,7 @@ class TerminalLaws:
         found = []
         for group, law in zip(self.groups, self._laws, strict=True):
             across = vector[group.places]
-            current = np.einsum("nij,nj->ni", law.conductances, across)
+            current = np.einsum("nij,nj->ni", law.conductances, across) + law.constants
             charge = np.einsum("nij,nj->ni", law.capacitances, across)
             if law.add is not None:
                 law.add(program, work, current, charge)
@@ -126,15 +128,18 @@ def _terminals(key: str, flat: FlatDevice) -> int:
     return 3 if key in ("table", "square") else len(flat.nodes)
 
 
-def _linear(devices: tuple[FlatDevice, ...], width: int) -> tuple[FloatArray, FloatArray]:
-    """Returns each device's own matrices G and C, shape (n, width, width)."""
+def _linear(devices: tuple[FlatDevice, ...], width: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Returns each device's own matrices G and C, shape (n, width, width), and its offset's currents."""
+    constants = np.zeros((len(devices), width))
     matrices = np.zeros((2, len(devices), width, width))
     for i, flat in enumerate(devices):
         terminal = {node: flat.nodes.index(node) for node in flat.nodes}
         for matrix, stamps in zip(matrices, linear_stamps(flat), strict=True):
             for row, column, value in stamps:
                 matrix[i, terminal[row], terminal[column]] += value
-    return matrices[0], matrices[1]
+        for node, current in constant_currents(flat):
+            constants[i, terminal[node]] += current
+    return matrices[0], matrices[1], constants
 
 
 def _nonlinear(

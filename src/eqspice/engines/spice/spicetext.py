@@ -161,7 +161,10 @@ def _vcvs(device: Device, name: str, nodes: list[str]) -> list[str]:
     assert isinstance(device, VoltageControlledVoltageSource)
     p, n, cp, cn = nodes
     r = device.output_resistance
-    return [f"r_{name} {p} {n} {number(r)}", f"g_{name} {p} {n} {cp} {cn} {number(-device.gain / r)}"]
+    lines = [f"r_{name} {p} {n} {number(r)}", f"g_{name} {p} {n} {cp} {cn} {number(-device.gain / r)}"]
+    if device.offset:
+        lines.append(f"i_{name} {p} {n} {number(-device.gain * device.offset / r)}")
+    return lines
 
 
 def _product(device: Device, name: str, nodes: list[str]) -> list[str]:
@@ -179,6 +182,11 @@ def _amplifier(device: Device, name: str, nodes: list[str]) -> list[str]:
     assert isinstance(device, BidirectionalAmplifier)
     into, p, n = nodes
     forward, back = device.gain / device.output_resistance, device.back_gain / device.output_resistance
+    offsets = [
+        f"i_{name}_p {p} 0 {number(-forward * device.offset)}",
+        f"i_{name}_n {n} 0 {number(forward * device.offset)}",
+        f"i_{name}_i {into} 0 {number(2.0 * device.gain * back * device.offset)}",
+    ]
     return [
         f"r_{name}_p {p} 0 {number(device.output_resistance)}",
         f"g_{name}_p {p} 0 {into} 0 {number(-forward)}",
@@ -186,6 +194,7 @@ def _amplifier(device: Device, name: str, nodes: list[str]) -> list[str]:
         f"g_{name}_n {n} 0 {into} 0 {number(forward)}",
         f"g_{name}_i {into} 0 {into} 0 {number(2.0 * device.gain * back)}",
         f"g_{name}_b {into} 0 {p} {n} {number(-back)}",
+        *(offsets if device.offset else ()),
     ]
 
 

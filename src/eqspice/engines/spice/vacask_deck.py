@@ -267,15 +267,20 @@ def _instance(device: Device, deck: Deck) -> str | None:
             return f"m_limiter {levels} vs={number(device.softness)} r={number(device.on_resistance)}"
         case VoltageControlledCurrentSource(transconductance=gm):
             return f"m_vccs gm={number(gm)}"
-        case VoltageControlledVoltageSource(gain=gain, output_resistance=r):
-            return f"m_vcvs gain={number(gain)} rout={number(r)}"
+        case VoltageControlledVoltageSource(gain=gain, output_resistance=r, offset=offset):
+            return f"m_vcvs gain={number(gain)} rout={number(r)}{_offset(offset)}"
         case Product(gain=gain, offset=offset, output_resistance=r):
             return f"m_product gain={number(gain)} offset={number(offset)} rout={number(r)}"
-        case BidirectionalAmplifier(gain=gain, back_gain=back, output_resistance=r):
-            return f"m_amplifier gain={number(gain)} back_gain={number(back)} rout={number(r)}"
+        case BidirectionalAmplifier(gain=gain, back_gain=back, output_resistance=r, offset=offset):
+            gains = f"gain={number(gain)} back_gain={number(back)}"
+            return f"m_amplifier {gains} rout={number(r)}{_offset(offset)}"
         case Mosfet():
             return f"m_{deck.models[dialects.model_key(device)]} {instance_text(device, 'vacask')}"
     return None
+
+
+def _offset(offset: float) -> str:
+    return f" offset={number(offset)}" if offset else ""
 
 
 def _formulas(deck: Deck) -> list[str]:

@@ -7,9 +7,9 @@ from eqspice.jit import kernel
 
 @kernel()
 def evaluate_linear(linear, first, voltage, current, charge):  # type: ignore[no-untyped-def]
-    """Adds G v to current and C v to charge, unknown rows only."""
+    """Adds G v and the currents of offsets to current and C v to charge, unknown rows only."""
     for row in range(len(linear.g_start) - 1):
-        total = 0.0
+        total = linear.constant[row]
         for p in range(linear.g_start[row], linear.g_start[row + 1]):
             total += linear.g_value[p] * voltage[linear.g_column[p]]
         current[first + row] += total

@@ -50,7 +50,7 @@ def evaluate_table_fets(group, voltage, current, charge, cache, bypass):  # type
             row[0] = vgs
             row[1] = vds
             table = group.table[i]
-            table_evaluate(group.coefficients[table], group.meta[table], vgs, vds, row[2:14])
+            table_evaluate(group.coefficients[table], group.meta[table], vgs + group.shift[i], vds, row[2:14])
             m = group.multiplier[i]
             if m != 1.0:
                 for k in range(2, 14):
@@ -196,7 +196,9 @@ def evaluate_bulk_fets(group, voltage, current, charge, cache, bypass):  # type:
             evaluated += 1
             row[0], row[1], row[2] = drain, gate, source
             x = y = z = 0.0
-            row[_OUTSIDE] = bulk_evaluate(group.numbers, group.start[i], drain, gate, source, row[3:23])
+            row[_OUTSIDE] = bulk_evaluate(
+                group.numbers, group.start[i], drain, gate + group.shift[i], source, row[3:23]
+            )
             m = group.multiplier[i]
             if m != 1.0:
                 for k in range(3, 23):
