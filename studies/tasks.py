@@ -18,7 +18,7 @@ import eqspice as eq
 from eqspice.training.experiment import make_experiment
 
 RESULT = Path(__file__).parent / "results" / "tasks.json"
-RECIPE = ("preset=reciprocal", "learning.rows=parallel")
+RECIPE = ("preset=reciprocal",)
 # name: task, settings; 32 hidden neurons where nothing else is said
 TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "sine, 1.27 periods": ("sine", ("learning.epochs=50",)),
@@ -27,7 +27,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
         "sine",
         (f"task.options.frequency={6 * math.pi}", "network.hidden=[64]", "learning.epochs=150"),
     ),
-    "surface": ("surface", ("learning.epochs=60",)),
+    "surface": ("surface", ("task.options.samples=600", "learning.epochs=20")),
     "xor": ("xor", ("learning.epochs=10",)),
     "moons": ("moons", ("learning.epochs=20",)),
     "spirals": ("spirals", ("learning.epochs=20",)),
@@ -36,7 +36,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "wine": ("wine", ("learning.epochs=30",)),
     "breast cancer": ("breast_cancer", ("learning.epochs=10",)),
     "friedman1": ("friedman1", ("learning.epochs=40",)),
-    "digits": ("digits", ("learning.epochs=12",)),
+    "digits": ("digits", ("learning.epochs=14",)),
 }
 
 

@@ -109,7 +109,7 @@ PRESETS: dict[str, Preset] = {
     "reciprocal": Preset(
         reciprocal,
         "differential four-transistor synapses, contrastive rule, calibrated gains",
-        LearningPlan(rows="all", decay=0.02, calibrate=True),
+        LearningPlan(rows="parallel", decay=0.02, calibrate=True, anneal=0.5),
         {"sine": SINE_IN_COMMON_MODE},
     ),
 }

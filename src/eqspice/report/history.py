@@ -41,6 +41,8 @@ class History:
         test: x, y and predicted of the test set, V; None if it was not evaluated.
         waveforms: by name, "first" and "last" as far as they exist.
         checks: gradient checks by "initial" and "trained" weights, as far as they were made.
+        baseline: NRMSE or accuracy on the test set of a network trained by backpropagation, and what it is,
+            as studies/baseline.py leaves them in the run folder (baseline.npz); None if it was not made.
         work: CPU seconds and counts as far as they are known.
     """
 
@@ -59,6 +61,7 @@ class History:
     test: dict[str, FloatArray] | None
     waveforms: dict[str, Waveforms]
     checks: dict[str, GradientCheck]
+    baseline: tuple[float, str] | None
     work: dict[str, float]
 
     @property
@@ -125,6 +128,7 @@ def read_history(folder: RunFolder) -> History:
         test=_test(folder),
         waveforms=_waveforms(folder),
         checks=_checks(folder),
+        baseline=_baseline(folder),
         work=_work(folder, manifest),
     )
 
@@ -173,6 +177,14 @@ def _checks(folder: RunFolder) -> dict[str, GradientCheck]:
         except StorageError:
             continue
     return found
+
+
+def _baseline(folder: RunFolder) -> tuple[float, str] | None:
+    try:
+        found = folder.read_arrays("baseline")
+    except StorageError:
+        return None
+    return float(found["test"]), str(found["text"])
 
 
 def _work(folder: RunFolder, manifest: dict[str, Any]) -> dict[str, float]:

@@ -72,6 +72,11 @@ def key_figures(history: History) -> list[Fact]:
         facts.append(Fact(f"{100 * results['test_accuracy']:.1f} %", "test accuracy"))
     if results.get("test_nrmse") is not None:
         facts.append(Fact(f"{results['test_nrmse']:.3f}", "test NRMSE", "RMS error over RMS of the target"))
+    if history.baseline is not None:
+        score, text = history.baseline
+        of = "NRMSE" if history.task.kind == "regression" else "accuracy"
+        value = f"{score:.3f}" if of == "NRMSE" else f"{100 * score:.1f} %"
+        facts.append(Fact(value, f"test {of} by backpropagation", text))
     if history.presentations:
         numbers = history.epoch_numbers()
         last = int(numbers[-1])

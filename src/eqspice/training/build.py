@@ -46,6 +46,7 @@ def learning_of(experiment: Experiment) -> LearningPlan:
     return LearningPlan(
         rows=own.rows or usual.rows,
         decay=usual.decay if own.decay is None else own.decay,
+        anneal=usual.anneal if own.anneal is None else own.anneal,
         calibrate=own.update_gain is None and (usual.calibrate if own.calibrate is None else own.calibrate),
     )
 

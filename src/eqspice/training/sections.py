@@ -125,6 +125,7 @@ class Learning(Section):
         rows: word lines updated per presentation: "one" at random, "all" in turn, or "parallel": every
             cell at once, by multipliers of their own.
         decay: the update gains fall as 1 / (1 + decay * epoch).
+        anneal: last part of the presentations in which the update gains fall linearly to zero besides.
         calibrate: set the update gains by a short run before training. An update_gain turns it off.
         correction: fraction of a presentation's error that each layer's update shall correct, which
             calibration aims at, one per layer; None for the usual ones.
@@ -139,6 +140,7 @@ class Learning(Section):
     update_gain: tuple[Annotated[float, Field(ge=0.0)], ...] | None = None
     rows: Literal["one", "all", "parallel"] | None = None
     decay: Annotated[float, Field(ge=0.0)] | None = None
+    anneal: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     calibrate: bool | None = None
     correction: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
     epochs: Annotated[int, Field(ge=1)] = 32

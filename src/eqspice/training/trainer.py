@@ -67,13 +67,13 @@ def draw_epoch(experiment: Experiment, design: Design, task: Task, epoch: int) -
     how = learning_of(experiment)
     rows = sc.random_rows(design, count, how.rows, rng, update=not frozen)
     signs = np.where(rng.integers(2, size=count) > 0, 1.0, -1.0)
-    rate = 1.0 / (1.0 + how.decay * epoch)
     if experiment.order is not None:
         points = np.asarray(experiment.order[epoch], np.int64)
     if experiment.row_order is not None:
         rows = np.asarray(experiment.row_order[epoch], np.int64).reshape(len(points), -1, design.layers)
     if len(rows) != len(points):
         raise InputError(f"row_order: epoch {epoch} has {len(rows)} rows for {len(points)} presentations.")
+    rates = how.rates(epoch, learning.epochs, len(points))
     per_epoch = -(-len(points) // MOST_PER_CHUNK)
     chunks = []
     for k in range(per_epoch):
@@ -82,7 +82,7 @@ def draw_epoch(experiment: Experiment, design: Design, task: Task, epoch: int) -
             task.x[points[part]],
             task.y[points[part]],
             rows[part],
-            np.full(len(points[part]), rate),
+            rates[part],
             signs[part],
         )
         chunks.append(

@@ -21,6 +21,7 @@ class SingleEndedArchitecture(Architecture[SingleEnded]):
         for name, value, allowed in (
             ("rows", plan.rows, ("one", "all")),
             ("decay", plan.decay, (0.0,)),
+            ("anneal", plan.anneal, (0.0,)),
             ("calibrate", plan.calibrate, (False,)),
         ):
             if value not in allowed:
