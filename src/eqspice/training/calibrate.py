@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 _CALIBRATION = 4  # key of the random stream of the points that calibration presents
 PRESENTATIONS = 16
 TRIAL_STEP = 2e-4  # V: weights move about this much in a trial update
-SINGLE_OUTPUT = (0.1, 0.3)  # corrections of the layers before the last, and of the last
-MANY_OUTPUTS = (0.03, 0.05)
+SINGLE_OUTPUT = (0.3, 0.3)  # corrections of the layers before the last, and of the last
+MANY_OUTPUTS = (0.06, 0.1)
 
 
 @dataclass(frozen=True)
