@@ -75,6 +75,24 @@ def test_a_run_of_one_chunk_starts_after_set(tmp_path: Path) -> None:
     assert result.passed, result.faults
 
 
+@pytest.mark.parametrize(("hidden", "epochs"), [(4, 1), (16, 5)])
+def test_a_trained_reciprocal_network_is_signed_off(hidden: int, epochs: int, tmp_path: Path) -> None:
+    """XOR on 2-4-1 and 2-16-1: outputs at the end of the free phase within 1 mV."""
+    settings = {
+        "task": {"name": "xor"},
+        "preset": "reciprocal",
+        "network": {"hidden": [hidden]},
+        "learning": {"epochs": epochs},
+        "engine": {"fidelity": "phase"},
+    }
+    trained = train(make_experiment(settings), out=tmp_path / "xor")
+    result = verify(trained.folder, "vacask", samples=1)
+    assert result.passed, result.faults
+    assert result.summary()["groups"]["outputs"]["plateau_max"] < 1e-3
+    if hidden == 16:
+        assert trained.results["test_accuracy"] == 1.0
+
+
 def test_mistakes(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="engine: 'spectre' is not known"):
         verify(run.folder, "spectre")
