@@ -16,12 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from eqspice.analysis.metrics import classify
 from eqspice.engines.base import State
 from eqspice.errors import InputError, StorageError
-from eqspice.training import gradcheck, trainer, usage
+from eqspice.training import gradcheck, retention, trainer, usage
 from eqspice.training.checkpoint import Exist, RunFolder
 from eqspice.training.checks import matrix
 from eqspice.training.energy import EnergyReport, measure_energy
 from eqspice.training.experiment import Experiment
 from eqspice.training.gradcheck import GradientCheck
+from eqspice.training.retention import Line
 from eqspice.training.usage import Use
 
 FloatArray = NDArray[np.float64]
@@ -156,18 +157,28 @@ class Run:
         """
         return measure_energy(self._bench, self.state, samples)
 
-    def use(self, changes: Sequence[str] = (), chips: Sequence[int] = ()) -> list[Use]:
+    def use(
+        self,
+        changes: Sequence[str] = (),
+        chips: Sequence[int] = (),
+        idle: float = 0.0,
+        line: Line = "low",
+    ) -> list[Use]:
         """Writes the trained weights into the circuit under other conditions and tests it on held-out data.
 
         Args:
             changes: "pdk.corner=ss", "pdk.temperature=85", "mismatch.sigma=1" and their like, of the sections
                 pdk, engine and mismatch.
             chips: seeds of chips to test, all on one preparation; empty for the experiment's own.
+            idle: seconds for which the weights are left alone behind write transistors before the test.
+            line: where bit lines are parked in that time, "low" or "centre".
         """
         calibration = self.manifest.get("calibration")
         gains = tuple(calibration["update_gains"]) if calibration else None
         weights = self.weights
-        return usage.use(usage.prepare_use(self.experiment, changes, gains), weights, chips)
+        bench = usage.prepare_use(self.experiment, changes, gains)
+        aged = retention.after(bench.design, idle, line) if idle else None
+        return usage.use(bench, weights, chips, aged)
 
     def _volts(self, x: ArrayLike) -> FloatArray:
         encoding = self._bench.task.encoding

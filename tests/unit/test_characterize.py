@@ -144,7 +144,7 @@ def test_files_of_all_parts(tmp_path):
     text = page.read_text(encoding="utf-8")
     for title in ("Transistors", "Synapse", "Weight update"):
         assert f"<h2>{title}</h2>" in text
-    names = ["synapse", "transistor_1_pfet", "transistor_2_nfet", "update_1", "update_2"]
+    names = ["retention", "synapse", "transistor_1_pfet", "transistor_2_nfet", "update_1", "update_2"]
     assert sorted(path.stem for path in page.parent.glob("*.png")) == names
     assert text.count("data:image/png;base64,") == len(names)
     for name in names:
@@ -176,7 +176,7 @@ def test_a_preset_without_transistors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"what": "neuron"}, "transistor, synapse, update, all"),
+        ({"what": "neuron"}, "transistor, synapse, update, retention, all"),
         ({"preset": "nothing"}, "reference"),
         ({"corner": "xx"}, "tt, ss"),
         ({"temperature": 500.0}, "-40 to 125"),

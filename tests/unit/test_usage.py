@@ -80,6 +80,13 @@ def test_idle_changes_the_storage_nodes_before_the_test(trained):
     assert abs(gone.test_nrmse - same.test_nrmse) > 0.05
 
 
+def test_weights_leak_away_in_idle_time(trained):
+    (fresh,), (later,), (gone,) = (trained.use(idle=t) for t in (1e-6, 1.0, 1e3))
+    assert fresh.test_nrmse == pytest.approx(trained.results["test_nrmse"], abs=0.01)
+    assert abs(later.test_nrmse - fresh.test_nrmse) > 1e-3
+    assert abs(gone.test_nrmse - fresh.test_nrmse) > abs(later.test_nrmse - fresh.test_nrmse)
+
+
 @pytest.mark.parametrize(
     ("changes", "chips", "message"),
     [

@@ -30,12 +30,13 @@ CHARACTERIZE_EXAMPLES = (
     "eqspice characterize synapse --preset reference",
     "eqspice characterize update --preset reference --out curves",
     "eqspice characterize transistor --preset reference --corner ss --temperature 85",
+    "eqspice characterize retention --preset reciprocal",
     "eqspice characterize all --preset resistive",
 )
 
 
 def characterize(
-    what: Annotated[str, typer.Argument(help="transistor, synapse, update, or all.")],
+    what: Annotated[str, typer.Argument(help="transistor, synapse, update, retention, or all.")],
     preset: Annotated[
         str, typer.Option(help="Circuit; see `eqspice presets`; or a preset file (.toml).")
     ] = "reference",
@@ -46,7 +47,7 @@ def characterize(
     corner: Annotated[str | None, typer.Option(help="tt, ss, ff, sf or fs.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Degrees Celsius.")] = None,
 ) -> None:
-    """Draw the curves of a preset's parts: transistors, synapse, what its optimiser writes.
+    """Draw the curves of a preset's parts: transistors, synapse, weight update, retention.
 
     Writes pictures, CSV files and a page that shows all of them.
     """

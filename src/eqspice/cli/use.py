@@ -13,6 +13,7 @@ from eqspice.errors import InputError
 
 EXAMPLES = (
     "eqspice use runs/xor --set pdk.corner=ss --set pdk.temperature=85",
+    "eqspice use runs/xor --idle 0.01 --set pdk.temperature=85",
     "eqspice use runs/xor --chips 0:19 --set mismatch.sigma=1 --json",
 )
 
@@ -26,16 +27,23 @@ def use(
     chips: Annotated[
         str | None, typer.Option(help="Seeds of mismatched chips, first:last.", metavar="FIRST:LAST")
     ] = None,
+    idle: Annotated[
+        float, typer.Option(help="Seconds for which the weights are left alone before the test.")
+    ] = 0.0,
+    line: Annotated[
+        str, typer.Option(help="Where bit lines are parked in that time: low or centre.")
+    ] = "low",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, nothing else.")] = False,
 ) -> None:
     """Test a trained network under other conditions: corner, temperature, mismatched chips.
 
     The trained weights are written into the circuit by its own lines; free phases give the held-out figures.
+    While idle, they leak through the write transistor of each storage node.
     """
     from eqspice.run import open_run
     from eqspice.training.usage import summary
 
-    found = open_run(run).use(changes or (), _seeds(chips))
+    found = open_run(run).use(changes or (), _seeds(chips), idle, line)  # type: ignore[arg-type]
     figures = summary(found)
     if as_json:
         typer.echo(json.dumps({"summary": figures, "chips": [asdict(each) for each in found]}, indent=1))

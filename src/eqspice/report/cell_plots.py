@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from eqspice.report import style
 from eqspice.report.benches import SynapseCurves, TransistorCurves, UpdateMap
+from eqspice.training.retention import Retention
 
 FloatArray = NDArray[np.float64]
 FAMILY = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, 256)))  # of a family of lines
@@ -122,6 +123,30 @@ def update(figure: Figure, found: UpdateMap) -> Figure:
     cuts.legend(loc="best", fontsize=7.5, handletextpad=0.2)
     style.si_axis(cuts.xaxis, "column change", "V")
     style.si_axis(cuts.yaxis, "ΔW", "V")
+    return figure
+
+
+def retention(figure: Figure, found: list[Retention]) -> Figure:
+    """Draws storage voltages against idle time, and the largest change of each."""
+    voltage, change = figure.subplots(1, 2)
+    degrees = np.array([each.temperature for each in found])
+    for each in found:
+        colour = _colour(each.temperature, degrees) if np.ptp(degrees) else _colour(0.0, np.zeros(1))
+        dashes = "-" if each.line == "low" else DASHED
+        label = f"{each.temperature:g} °C, bit line at {style.si(each.rest, 'V')}"
+        voltage.plot(each.times, each.voltage, color=colour, ls=dashes)
+        change.plot(
+            each.times, np.abs(each.voltage - each.start).max(axis=1), color=colour, ls=dashes, label=label
+        )
+    change.set_yscale("log")
+    change.set_ylim(1e-4, 3.0)
+    change.legend(loc="lower right", fontsize=7.5)
+    for axes, title in ((voltage, "Storage voltages"), (change, "Largest change")):
+        axes.set_xscale("log")
+        axes.set_title(title)
+        style.si_log_axis(axes.xaxis, "idle time", "s")
+    style.si_axis(voltage.yaxis, "storage voltage", "V")
+    style.si_log_axis(change.yaxis, "change", "V")
     return figure
 
 

@@ -22,12 +22,16 @@ from eqspice.errors import InputError, unknown
 from eqspice.pdk import get_kit
 from eqspice.report import benches, cell_plots, html, style
 from eqspice.report.figures import Picture
+from eqspice.training import retention as rt
 from eqspice.training import storage
 
 FloatArray = NDArray[np.float64]
 WIDTHS = (2, 2, 1)  # the smallest network that has a hidden and an output layer
 COLUMN_CHANGE = 10e-3  # V: largest change of a column in an update map
 MAP_POINTS = 21
+IDLE_TIMES = np.geomspace(1e-6, 1e3, 73)  # s
+HOT = 85.0  # degrees Celsius
+LOSS = 10e-3  # V
 
 Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
 Characterised = tuple[Picture, Table]
@@ -45,7 +49,7 @@ def characterize(
     """Draws the curves of a preset's parts and writes them as PNG, CSV and one HTML page.
 
     Args:
-        what: "transistor", "synapse", "update", or "all".
+        what: "transistor", "synapse", "update", "retention", or "all".
         preset: name of the design, or a preset file (.toml).
         out: folder for the files.
         kit: process kit; None for the preset's.
@@ -65,7 +69,7 @@ def characterize(
     chosen = get_preset(preset)
     design = design_at(chosen, kit, corner, temperature)
     if what == "transistor" and not benches.transistors(design):
-        raise InputError(f"what: preset {preset!r} has no transistors; choose synapse, update or all.")
+        raise InputError(f"what: preset {preset!r} has no transistors; choose another part.")
     storage.make_folder(out)
     made: list[Characterised] = []
     with style.styled():
@@ -184,12 +188,49 @@ def _update(design: Design) -> list[Characterised]:
     return made
 
 
+def _at(design: Design, degrees: float) -> Design:
+    return replace(design, process=replace(design.process, temperature=degrees))
+
+
+def _retention(design: Design) -> list[Characterised]:
+    found = [
+        rt.retention(_at(design, degrees), IDLE_TIMES, None, line)
+        for degrees in dict.fromkeys((design.process.temperature, HOT))
+        for line in rt.LINES
+    ]
+    lasts = ", ".join(
+        f"{style.si(each.lasts(LOSS), 's')} at {each.temperature:g} °C with the bit line at {each.rest:g} V"
+        for each in found
+    )
+    caption = (
+        f"Storage voltages on {style.si(design.storage_capacitance, 'F')} behind a write transistor of the "
+        f"kit that is off, left alone. The first of them has moved by {style.si(LOSS, 'V')} after {lasts}. "
+        "Leakage is the compact model's, of channel and junctions; Sky130's cards have no gate current and "
+        "no tunnelling at the drain."
+    )
+    figure = style.new_figure(10.6, 3.5)
+    cell_plots.retention(figure, found)
+    names = ("temperature_C", "line_V", "start_V", "time_s", "storage_V")
+    columns = []
+    for each in found:
+        start, time = np.meshgrid(each.start, each.times)
+        same = (np.full(start.size, value) for value in (each.temperature, each.rest))
+        columns.append(np.stack([*same, start.ravel(), time.ravel(), each.voltage.ravel()]))
+    return [_part("retention", figure, caption, names, tuple(np.concatenate(columns, axis=1)))]
+
+
 PARTS: dict[str, Callable[[Design], list[Characterised]]] = {
     "transistor": _transistors,
     "synapse": _synapse,
     "update": _update,
+    "retention": _retention,
 }
-TITLES = {"transistor": "Transistors", "synapse": "Synapse", "update": "Weight update"}
+TITLES = {
+    "transistor": "Transistors",
+    "synapse": "Synapse",
+    "update": "Weight update",
+    "retention": "Retention",
+}
 
 
 def _part(
