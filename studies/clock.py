@@ -4,8 +4,8 @@
 
 Preset `reciprocal` learns XOR at each clock. Preset `reference` presents 20 points of the sine at each, and
 what it writes is compared with what it writes at its own clock: it learns too slowly to be trained at every
-one, so only the fastest clock at which those agree within a tenth is trained, in --train-epochs epochs. Energy
-is that of the trained network at that clock. Adds to studies/results/clock.json, prints tables (Markdown).
+one, so only the fastest clock at which those agree within a tenth is trained, for --train-epochs epochs.
+Energy is that of the trained network. Adds to studies/results/clock.json and prints tables (Markdown).
 """
 
 from __future__ import annotations

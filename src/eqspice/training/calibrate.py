@@ -22,6 +22,7 @@ PRESENTATIONS = 16
 TRIAL_STEP = 2e-4  # V: weights move about this much in a trial update
 SINGLE_OUTPUT = (0.3, 0.3)  # corrections of the layers before the last, and of the last
 MANY_OUTPUTS = (0.06, 0.1)
+MOST_STEP = 30e-3  # V: no weight moves farther in a presentation, however small the correction is then
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Calibration:
     Attributes:
         correction: fraction of a presentation's error that each layer's update shall correct.
         measured: fraction that each layer's update corrects at an update gain of 1 / V.
-        update_gains: correction / measured, 1/V.
+        update_gains: correction / measured, or as much of it as moves no weight by more than MOST_STEP, 1/V.
     """
 
     correction: tuple[float, ...]
@@ -80,10 +81,10 @@ def calibrate(bench: Bench, state: State) -> Calibration:
     rng = np.random.default_rng(np.random.SeedSequence(bench.experiment.seed, spawn_key=(_CALIBRATION,)))
     points = rng.integers(len(bench.task.x), size=PRESENTATIONS)
     rows = sc.random_rows(design, PRESENTATIONS, learning_of(bench.experiment).rows, rng)
-    measured = []
+    measured, gains = [], []
     for layer in range(design.layers):
         gain = _trial_gain(bench, state, layer, points[:4], rows[:4])
-        error, change, _ = _trial(bench, state, layer, gain, points, rows)
+        error, change, moved = _trial(bench, state, layer, gain, points, rows)
         fraction = float(np.sum(error * change) / np.sum(error * error)) / gain
         if not fraction > 0.0:
             raise InputError(
@@ -91,8 +92,8 @@ def calibrate(bench: Bench, state: State) -> Calibration:
                 f"({fraction:.3g} of it per unit of gain); give learning.update_gain instead."
             )
         measured.append(fraction)
-    gains = tuple(part / found for part, found in zip(wanted, measured, strict=True))
-    return Calibration(tuple(wanted), tuple(measured), gains)
+        gains.append(min(wanted[layer] / fraction, gain * MOST_STEP / moved))
+    return Calibration(tuple(wanted), tuple(measured), tuple(gains))
 
 
 def _trial_gain(
