@@ -75,12 +75,15 @@ def test_a_run_of_one_chunk_starts_after_set(tmp_path: Path) -> None:
     assert result.passed, result.faults
 
 
-@pytest.mark.parametrize(("hidden", "epochs"), [(4, 1), (16, 5)])
-def test_a_trained_reciprocal_network_is_signed_off(hidden: int, epochs: int, tmp_path: Path) -> None:
-    """XOR on 2-4-1 and 2-16-1: outputs at the end of the free phase within 1 mV."""
+@pytest.mark.parametrize(("hidden", "epochs", "write"), [(4, 1, "transistor"), (16, 5, "switch")])
+def test_a_trained_reciprocal_network_is_signed_off(
+    hidden: int, epochs: int, write: str, tmp_path: Path
+) -> None:
+    """XOR on 2-4-1 with real write transistors and on 2-16-1: outputs of the free phase within 1 mV."""
     settings = {
         "task": {"name": "xor"},
         "preset": "reciprocal",
+        "design": {"write": write},
         "network": {"hidden": [hidden]},
         "learning": {"epochs": epochs},
         "engine": {"fidelity": "phase"},

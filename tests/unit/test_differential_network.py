@@ -205,3 +205,17 @@ def test_the_nudge_is_gone_whenever_the_error_is_being_stored(nudges, sign):
     assert nudge.any() and free.any()
     closed = (free[:-1] > 0.0) | (free[1:] > 0.0)  # segments in which the switch is, or may be, closed
     assert not (closed & ((nudge[:-1] != 0.0) | (nudge[1:] != 0.0))).any()
+
+
+@pytest.mark.parametrize("rows", ["all", "parallel"])
+def test_real_write_transistors_write_what_they_are_given(rows):
+    """All levels pass; the charge that the channel leaves behind is within a percent of a weight."""
+    bench, state = prepared(rows=rows, design={"write": "transistor"})
+    for wanted, found in zip(
+        trainer.initial_weights(bench.design, bench.experiment), bench.weights(state), strict=True
+    ):
+        assert np.abs(found - wanted).max() < 0.01 * np.abs(wanted).max()
+    with_switches, _ = prepared(rows=rows)
+    counts, before = bench.circuit.count(), with_switches.circuit.count()
+    cells = sum(matrix.size for matrix in bench.weights(state))
+    assert counts["mosfet"] - before["mosfet"] == before["switch"] - counts["switch"] == 2 * cells

@@ -18,6 +18,7 @@ from eqspice.circuit import (
     GROUND,
     Capacitor,
     Instance,
+    Mosfet,
     SoftLimiter,
     Subcircuit,
     VoltageControlledVoltageSource,
@@ -25,6 +26,7 @@ from eqspice.circuit import (
 
 CORE_PORTS = ("mem_p", "mem_n", "rp", "rn", "cp", "cn", "common")
 STORAGE_PORTS = ("wwl", "blp", "bln", "mem_p", "mem_n")
+WRITE_WIDTH, WRITE_LENGTH = 0.42e-6, 0.35e-6  # m, gate of a write transistor
 LIMIT_SOFTNESS = 5e-3  # V
 LIMIT_RESISTANCE = 1e5  # ohm
 
@@ -138,12 +140,15 @@ def complementary(fets: FetFactory, capacitance: float) -> Subcircuit:
 
 
 def storage_pair(
-    switch: SwitchDesign, capacitance: float, centre: float = 0.0, limit: float = 0.0
+    switch: SwitchDesign | Mosfet, capacitance: float, centre: float = 0.0, limit: float = 0.0
 ) -> Subcircuit:
     """Two storage capacitors with their write switches, and clamps of the gates' range.
 
+    A p-channel write transistor has its bulk on a port of its own, well, and writes while wwl is low. It is
+    off at the level of the well, above all storage voltages; it leaks and injects charge as its model says.
+
     Args:
-        switch: the write switches.
+        switch: the write switches, or the write transistor.
         capacitance: of each storage node, farad; 0 if the core stores.
         centre: middle of the gates' range, V.
         limit: the gates stay within centre ± limit, V; 0 for no clamp.
@@ -151,14 +156,24 @@ def storage_pair(
     origin = "cells.storage_pair"
     instances = []
     for line, node in (("blp", "mem_p"), ("bln", "mem_n")):
-        instances.append(switch.instance(f"write_{node[-1]}", line, node, "wwl", origin))
+        name = f"write_{node[-1]}"
+        if isinstance(switch, Mosfet):
+            instances.append(Instance(name, switch, (node, "wwl", line, "well"), origin))
+        else:
+            instances.append(switch.instance(name, line, node, "wwl", origin))
         if capacitance > 0.0:
             instances.append(Instance(f"store_{node[-1]}", Capacitor(capacitance), (node, GROUND), origin))
         if limit > 0.0:
             clamp = SoftLimiter(centre - limit, centre + limit, LIMIT_SOFTNESS, LIMIT_RESISTANCE)
             instances.append(Instance(f"limit_{node[-1]}", clamp, (node, GROUND), origin))
     parameters = (("capacitance", capacitance), ("centre", centre))
-    return Subcircuit("storage_pair", STORAGE_PORTS, tuple(instances), parameters)
+    ports = (*STORAGE_PORTS, "well") if isinstance(switch, Mosfet) else STORAGE_PORTS
+    return Subcircuit("storage_pair", ports, tuple(instances), parameters)
+
+
+def write_transistor(fets: FetFactory) -> Mosfet:
+    """Returns a small low-threshold p-channel transistor: it passes all levels of the storage nodes whole."""
+    return fets("pfet_lvt", WRITE_WIDTH, WRITE_LENGTH)
 
 
 DIFFERENTIAL_SYNAPSES: dict[str, DifferentialSynapse] = {

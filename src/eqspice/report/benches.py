@@ -167,7 +167,7 @@ def wiring(design: Design) -> Wiring:
     fets = fet_factory(design)
     if isinstance(design, Differential):
         lines, rows, columns = (tuple(zip(pair, (1.0, -1.0), strict=True)) for pair in _DIFFERENTIAL_PORTS)
-        design = replace(design, multiplied_in="line")  # no charge pump in the cell
+        design = replace(design, multiplied_in="line", write="switch")  # no charge pump in the cell
         return Wiring(
             array.cell(design, 0, fets), lines, design.gate_common, rows, columns, design.common_mode
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eqspice.cells import differential_optimizer as optimizer
-from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pair
+from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pair, write_transistor
 from eqspice.cells.synapse import FetFactory
 from eqspice.circuit import Instance, Subcircuit
 from eqspice.design.differential.network import Differential
@@ -31,8 +31,16 @@ def ports(design: Differential, layer: int) -> tuple[str, ...]:
         *(f"{wire}_{j}" for j in range(outputs) for wire in ("cp", "cn")),
         *(f"{wire}_{j}" for j in range(outputs) for wire in ("sp", "sn")),
         *(f"wwl_{word}" for word in range(design.word_lines(layer))),
+        *_write_lines(design, layer),
         *(f"level{sign}_{bit}" for bit in range(design.bit_lines(layer)) for sign in ("p", "n")),
     )
+
+
+def _write_lines(design: Differential, layer: int) -> tuple[str, ...]:
+    """With write transistors: their well, and a line per word line that is low while it is high."""
+    if design.write == "switch":
+        return ()
+    return ("well", *(f"write_{word}" for word in range(design.word_lines(layer))))
 
 
 def crossbar(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
@@ -68,9 +76,10 @@ def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
     """Returns a cell: synapse and storage, and with multipliers in cells a charge pump."""
     kind = DIFFERENTIAL_SYNAPSES[design.synapse]
     capacitance, limit = (0.0, 0.0) if kind.stores else (design.storage_capacitance, design.weight_limit)
-    storage = storage_pair(design.switch, capacitance, design.gate_common, limit)
+    write = design.switch if design.write == "switch" else write_transistor(fets)
+    storage = storage_pair(write, capacitance, design.gate_common, limit)
     instances = [
-        Instance("storage", storage, ("wwl", "blp", "bln", "mem_p", "mem_n"), ORIGIN),
+        Instance("storage", storage, storage.ports, ORIGIN),
         Instance(
             "synapse",
             kind.build(fets, design.storage_capacitance),
@@ -78,11 +87,12 @@ def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
             ORIGIN,
         ),
     ]
-    lines: tuple[str, ...] = ()
+    lines: tuple[str, ...] = () if design.write == "switch" else ("well",)
     if design.multiplied_in == "cell":
-        lines = ("delta", "level", "row", "row_delta")
+        factors = ("delta", "level", "row", "row_delta")
+        lines += factors
         pump = optimizer.charge_pump(design.pump_transconductance, moving_rows(design, layer))
-        instances.append(Instance("pump", pump, ("mem_p", "mem_n", *lines), ORIGIN))
+        instances.append(Instance("pump", pump, ("mem_p", "mem_n", *factors), ORIGIN))
     return Subcircuit("cell", (*CELL_PORTS, *lines), tuple(instances))
 
 
@@ -94,13 +104,14 @@ def _cells(design: Differential, layer: int, fets: FetFactory) -> list[Instance]
         for j in range(outputs):
             word, bit = (j, i) if design.transposed(layer) else (i, j)
             nodes = [
-                f"wwl_{word}",
+                f"wwl_{word}" if design.write == "switch" else f"write_{word}",
                 *_bit_nodes(design, bit),
                 f"rp_{i}",
                 f"rn_{i}",
                 f"cp_{j}",
                 f"cn_{j}",
                 "common",
+                *(["well"] if design.write == "transistor" else []),
             ]
             if design.multiplied_in == "cell":
                 nodes += [f"delta_{j}", f"level_{j}", f"row_{i}_first", f"row_{i}_delta"]

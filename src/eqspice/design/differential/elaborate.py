@@ -32,6 +32,8 @@ def supplies(design: Differential) -> list[Instance]:
     levels = [("common", design.common_mode)] + [("unit", UNIT)] * (
         design.auto_zero or RULES[design.rule].sign_only
     )
+    if design.write == "transistor":
+        levels.append(("well", design.logic_high))
     if design.bias is not None and design.layers > 1:
         bias = design.input_scale * design.bias
         levels += [("bias_p", design.common_mode + bias), ("bias_n", design.common_mode - bias)]
@@ -79,6 +81,11 @@ def crossbars(design: Differential) -> list[Instance]:
                 node = f"{signal}_{sign}"
                 levels.append(node)
                 instances.append(driver(f"drive_{node}", node, signal, scale, design.gate_common))
+        if design.write == "transistor":
+            signals, words = words, [*words, "well"]
+            for signal in signals:
+                words.append(f"{signal}_low")
+                instances.append(driver(f"drive_{words[-1]}", words[-1], signal, -1.0, design.logic_high))
         columns = [column_nodes(layer, j) for j in range(outputs)]
         sensed = [drive_nodes(layer + 1, j) for j in range(outputs)] if design.sense == "after" else columns
         nodes = (

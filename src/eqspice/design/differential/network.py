@@ -59,6 +59,7 @@ class Differential(Design):
         rule: name of the learning rule.
         chop: the sign of the first nudge is drawn for each presentation, so that offsets average out.
         sense: columns are read "after" the amplifier, at its output, or "before" it.
+        write: through an ideal "switch" per storage node, or a p-channel "transistor" in a well at logic_high.
         multiplied_in: where multipliers are: per bit "line" (for a word line at a time) or in every "cell".
         rate_unit: update gain at a rate of 1 V, 1/V.
         multiplier_offset: of the contrast, referred to the sensed column voltage, V.
@@ -87,6 +88,7 @@ class Differential(Design):
     rule: str = "contrastive"
     chop: bool = True
     sense: Literal["after", "before"] = "after"
+    write: Literal["switch", "transistor"] = "switch"
     multiplied_in: Literal["line", "cell"] = "line"
     rate_unit: float = 1.0
     multiplier_offset: float = 0.0
@@ -101,6 +103,7 @@ class Differential(Design):
             ("rule", tuple(name for name, rule in RULES.items() if self.family in rule.families)),
             ("nudges", ("symmetric", "one_sided")),
             ("sense", ("after", "before")),
+            ("write", ("switch", "transistor")),
             ("multiplied_in", ("line", "cell")),
         ):
             if getattr(self, name) not in allowed:
