@@ -11,17 +11,15 @@ capacitor of 0.1 pF that is 24 mV in one presentation of 240 us.
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from eqspice.circuit.devices import ModelCard, Mosfet
-from eqspice.errors import InputError, ModelError, unknown
+from eqspice.errors import InputError, unknown
+from eqspice.pdk.arguments import check_choices, check_multiplier, check_temperature, read_data
 from eqspice.pdk.expressions import evaluate
 from eqspice.pdk.roles import Drawn
 
@@ -54,11 +52,7 @@ _EDGE = 1e-9  # relative: a value this close to a limit is within it
 
 @cache
 def _data() -> dict[str, Any]:
-    packed = resources.files("eqspice.pdk").joinpath("data/ihp_sg13g2.json.gz").read_bytes()
-    data: dict[str, Any] = json.loads(gzip.decompress(packed))
-    if data["format"] != 1:
-        raise ModelError(f"ihp_sg13g2 data file has format {data['format']}, this version reads format 1.")
-    return data
+    return read_data("ihp_sg13g2")
 
 
 def source() -> dict[str, Any]:
@@ -94,19 +88,10 @@ def mosfet(
     Raises:
         InputError: a name is not known, or the geometry or temperature is outside the library.
     """
-    _choose(model, corner)
-    for field, value, allowed in (
-        ("model_set", model_set, MODEL_SETS),
-        ("junctions", junctions, JUNCTIONS),
-    ):
-        if value not in allowed:
-            raise unknown(field, value, allowed)
-    if not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:
-        raise InputError(
-            f"temperature: {temperature:g} degrees Celsius is outside the range of the library, "
-            f"{TEMPERATURES[0]:g} to {TEMPERATURES[1]:g}."
-        )
-    _check_multiplier(multiplier)
+    _choose(model, corner, model_set)
+    check_choices({"junctions": (junctions, JUNCTIONS)})
+    check_temperature(temperature, TEMPERATURES)
+    check_multiplier(multiplier)
     if fingers != int(fingers) or fingers < 1:
         raise InputError(f"fingers: {fingers} is not allowed, it must be a whole number of 1 or more.")
     _check_geometry(model, width, length, fingers)
@@ -143,10 +128,8 @@ def mismatch_slopes(
     `factuo` with sigma = slope / sqrt(W L multiplier), W and L in micrometres, and the drawn width `w`
     and length `l` (m) with a fixed sigma.
     """
-    _choose(model, corner)
-    if model_set not in MODEL_SETS:
-        raise unknown("model_set", model_set, MODEL_SETS)
-    _check_multiplier(multiplier)
+    _choose(model, corner, model_set)
+    check_multiplier(multiplier)
     _check_geometry(model, width, length, 1)
     slopes = _data()["models"][model]["mismatch"]
     root = math.sqrt(width / _MICRO * length / _MICRO * multiplier)
@@ -193,23 +176,15 @@ def geometry_limits(model: str, model_set: str = "continuous") -> tuple[float, f
 
     The widths are those of one finger.
     """
-    _choose(model, "tt")
-    if model_set not in MODEL_SETS:
-        raise unknown("model_set", model_set, MODEL_SETS)
+    _choose(model, "tt", model_set)
     limits = _data()["limits"]
     return (*limits["width"], *limits["length"])
 
 
-def _choose(model: str, corner: str) -> None:
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    if corner not in CORNERS:
-        raise unknown("corner", corner, CORNERS)
-
-
-def _check_multiplier(multiplier: float) -> None:
-    if not (math.isfinite(multiplier) and multiplier > 0):
-        raise InputError(f"multiplier: {multiplier:g} is not allowed, it must be positive.")
+def _choose(model: str, corner: str, model_set: str) -> None:
+    check_choices(
+        {"model": (model, MODELS), "corner": (corner, CORNERS), "model_set": (model_set, MODEL_SETS)}
+    )
 
 
 def _check_geometry(model: str, width: float, length: float, fingers: int) -> None:

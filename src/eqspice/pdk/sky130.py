@@ -11,19 +11,17 @@ near 1 pA.
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from eqspice.circuit.devices import ModelCard, Mosfet
-from eqspice.errors import InputError, ModelError, unknown
+from eqspice.errors import InputError, unknown
+from eqspice.pdk.arguments import check_choices, check_multiplier, check_temperature, read_data
 from eqspice.pdk.cards import gate_edge
 from eqspice.pdk.expressions import evaluate
 from eqspice.pdk.roles import Drawn
@@ -66,11 +64,7 @@ _EDGE = 1e-9  # relative: a value this close to the lower edge of a bin lies in 
 
 @cache
 def _data() -> dict[str, Any]:
-    packed = resources.files("eqspice.pdk").joinpath("data/sky130.json.gz").read_bytes()
-    data: dict[str, Any] = json.loads(gzip.decompress(packed))
-    if data["format"] != 1:
-        raise ModelError(f"sky130 data file has format {data['format']}, this version reads format 1.")
-    return data
+    return read_data("sky130")
 
 
 def source() -> dict[str, Any]:
@@ -106,15 +100,9 @@ def mosfet(
         InputError: a name is not known, or the geometry or temperature is outside the library.
     """
     _choose(model, corner, model_set)
-    if junctions not in JUNCTIONS:
-        raise unknown("junctions", junctions, JUNCTIONS)
-    if not TEMPERATURES[0] <= temperature <= TEMPERATURES[1]:
-        raise InputError(
-            f"temperature: {temperature:g} degrees Celsius is outside the range of the library, "
-            f"{TEMPERATURES[0]:g} to {TEMPERATURES[1]:g}."
-        )
-    if not (math.isfinite(multiplier) and multiplier > 0):
-        raise InputError(f"multiplier: {multiplier:g} is not allowed, it must be positive.")
+    check_choices({"junctions": (junctions, JUNCTIONS)})
+    check_temperature(temperature, TEMPERATURES)
+    check_multiplier(multiplier)
     table = _data()["models"][model][model_set]
     row = _bin(model, model_set, width, length)
     parameters = _row(table["parameters"], row, corner)
@@ -229,8 +217,7 @@ def mismatch_slopes(
     instance parameter `delvto`. Units are those of the parameters (volts, metres).
     """
     _choose(model, corner, model_set)
-    if not (math.isfinite(multiplier) and multiplier > 0):
-        raise InputError(f"multiplier: {multiplier:g} is not allowed, it must be positive.")
+    check_multiplier(multiplier)
     table = _data()["models"][model][model_set]
     row = _bin(model, model_set, width, length)
     if model_set == "continuous":
@@ -292,12 +279,9 @@ def geometry_limits(model: str, model_set: str = "binned") -> tuple[float, float
 
 
 def _choose(model: str, corner: str, model_set: str) -> None:
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    if corner not in CORNERS:
-        raise unknown("corner", corner, CORNERS)
-    if model_set not in MODEL_SETS:
-        raise unknown("model_set", model_set, MODEL_SETS)
+    check_choices(
+        {"model": (model, MODELS), "corner": (corner, CORNERS), "model_set": (model_set, MODEL_SETS)}
+    )
 
 
 def _bin(model: str, model_set: str, width: float, length: float) -> int:

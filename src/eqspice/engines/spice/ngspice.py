@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from eqspice.circuit import Circuit, CurrentSource, FlatDevice, Mosfet, Stimulus, Switch, VoltageSource
-from eqspice.engines.base import Save, Solution, State, Statistics
+from eqspice.circuit import Circuit, FlatDevice, Stimulus, Switch
+from eqspice.engines.base import Save, State, Statistics
 from eqspice.engines.spice import dialects, process, spicetext
 from eqspice.engines.spice.dialects import Deck, number
-from eqspice.engines.spice.rawfile import read_raw
-from eqspice.engines.spice.results import Results, solution
-from eqspice.errors import InputError, SimulatorError
+from eqspice.engines.spice.session import DeckWriter, SpiceEngine, check_options, count
 
 MAIN = "deck.cir"
 SOURCES = "sources.inc"
@@ -68,16 +65,12 @@ class NgspiceOptions:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("reltol", "abstol", "vntol", "chgtol", "timeout_s"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
-        for name in ("gmin", "max_step", "node_capacitance"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must not be negative.")
-        for name, allowed in (("method", METHODS), ("switches", SWITCHES)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(f"{name}: {value!r} is not known. Choose one of: {', '.join(allowed)}.")
+        check_options(
+            self,
+            ("reltol", "abstol", "vntol", "chgtol", "timeout_s"),
+            ("gmin", "max_step", "node_capacitance"),
+            {"method": METHODS, "switches": SWITCHES},
+        )
 
 
 class NgspiceWriter:
@@ -112,22 +105,13 @@ class NgspiceWriter:
         return files
 
     def _main(self, deck: Deck, options: NgspiceOptions) -> list[str]:
-        lines = [
-            f"* eqspice {deck.circuit.name}",
-            *dialects.header(deck, "*", " ".join(_command("ngspice", options))),
-        ]
-        if deck.models:
-            lines += spicetext.library(deck, options.library) if options.library else [f".include {MODELS}"]
-        lines += [f".include {SOURCES}", *spicetext.FUNCTIONS]
         switch_models: dict[str, str] = {}
-        body: list[str] = []
-        for flat in deck.circuit.devices:
-            if isinstance(flat.device, Switch):
-                body += _switch(flat, flat.device, deck, options.switches, switch_models)
-            elif isinstance(flat.device, Mosfet) and flat.device.card.level != "square_law":
-                body.append(spicetext.transistor(flat, flat.device, deck, bool(options.library)))
-            elif not isinstance(flat.device, VoltageSource | CurrentSource):
-                body += spicetext.device(flat, deck)
+        body = spicetext.body(
+            deck,
+            bool(options.library),
+            lambda flat, switch, deck: _switch(flat, switch, deck, options.switches, switch_models),
+        )
+        lines = spicetext.opening(deck, _command("ngspice", options), MODELS, SOURCES, options.library)
         lines += [f".model {name} {text}" for text, name in switch_models.items()]
         lines += body
         if options.node_capacitance:
@@ -181,80 +165,38 @@ def _command(program: str, options: NgspiceOptions) -> list[str]:
     return [program, *([] if options.library else ["-n"]), "-b", MAIN]
 
 
-class NgspiceEngine:
+class NgspiceEngine(SpiceEngine[NgspiceOptions]):
     """Engine that runs each stimulus in an ngspice process."""
 
     name = "ngspice"
+    program = process.NGSPICE
+    levels = spicetext.LEVELS
+    kinds = spicetext.KINDS
+    raw = RAW
+    fault = re.compile(
+        r"^.*\b(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't)\b.*$",
+        re.MULTILINE,
+    )
 
     def __init__(self, options: NgspiceOptions | None = None) -> None:
-        self.options = options or NgspiceOptions()
+        super().__init__(options or NgspiceOptions())
 
-    def prepare(self, circuit: Circuit) -> NgspiceSession:
-        """Checks the circuit and finds the simulator.
+    def writer(self, circuit: Circuit) -> DeckWriter:
+        """See `SpiceEngine`."""
+        return lambda stimulus, state, save: NgspiceWriter().netlist(
+            circuit, stimulus, state, save, self.options
+        )
 
-        Raises:
-            InputError: with all devices that this engine cannot run.
-            SimulatorError: ngspice is not installed or too old.
-        """
-        dialects.refuse(circuit, self.name, spicetext.LEVELS, spicetext.KINDS)
-        return NgspiceSession(circuit, self.options, process.find(process.NGSPICE))
+    def command(self, program: str) -> list[str]:
+        """See `SpiceEngine`."""
+        return _command(program, self.options)
 
-
-class NgspiceSession:
-    """A circuit that ngspice can run."""
-
-    def __init__(self, circuit: Circuit, options: NgspiceOptions, program: Path) -> None:
-        self.circuit = circuit
-        self.options = options
-        self._program = program
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """Order of the voltages in a State."""
-        return self.circuit.nodes
-
-    def run(self, stimulus: Stimulus, state: State | None = None, save: Save | None = None) -> Solution:
-        """Simulates from the first to the last breakpoint of the stimulus.
-
-        Raises:
-            InputError: a signal, node or state does not fit.
-            SimulatorError: ngspice failed; the message names the folder with deck and log.
-        """
-        files = NgspiceWriter().netlist(self.circuit, stimulus, state, save, self.options)
-        deck = dialects.make_deck(self.circuit, stimulus, state, save)
-        with process.work_folder(NgspiceEngine.name, self.options.keep) as folder:
-            process.write_files(folder, files)
-            command = _command(str(self._program), self.options)
-            done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
-            _check(done, folder)
-            run = read_raw(folder / RAW)[0]
-            results = Results(run, lambda node: f"v({node})", _statistics(done))
-            return solution(deck, results, save, {"engine": NgspiceEngine.name, "program": "ngspice"})
-
-
-_FAULT = re.compile(
-    r"^.*\b(?:[Ee]rror|[Tt]imestep too small|[Ss]ingular matrix|aborted|no such|unknown|[Cc]an't)\b.*$",
-    re.MULTILINE,
-)
-
-
-def _check(done: process.Finished, folder: Path) -> None:
-    """Raises what the log says went wrong: ngspice may end with code 0 after a failure."""
-    found = _FAULT.search(done.log)
-    if found or done.code != 0 or not (folder / RAW).is_file():
-        reason = found.group(0).strip() if found else process.tail(done.log)
-        raise SimulatorError(f"ngspice failed (exit code {done.code}): {reason}.")
-
-
-def _statistics(done: process.Finished) -> Statistics:
-    def count(label: str) -> int:
-        match = re.search(rf"{label}\s*=\s*(\d+)", done.log)
-        return int(match.group(1)) if match else 0
-
-    accepted = count("Accepted timepoints")
-    return Statistics(
-        time_steps=accepted,
-        rejected_steps=count("Rejected timepoints"),
-        newton_iterations=count("Transient iterations") or count("Total iterations"),
-        cpu_s=done.cpu_s,
-    )
+    def statistics(self, done: process.Finished) -> Statistics:
+        """See `SpiceEngine`."""
+        return Statistics(
+            time_steps=count(done, r"Accepted timepoints\s*=\s*(\d+)"),
+            rejected_steps=count(done, r"Rejected timepoints\s*=\s*(\d+)"),
+            newton_iterations=count(done, r"Transient iterations\s*=\s*(\d+)")
+            or count(done, r"Total iterations\s*=\s*(\d+)"),
+            cpu_s=done.cpu_s,
+        )

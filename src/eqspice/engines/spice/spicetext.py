@@ -77,6 +77,43 @@ def sources(deck: Deck, brackets: bool = True) -> list[str]:
     return lines
 
 
+def opening(deck: Deck, command: list[str], models_file: str, sources_file: str, path: str) -> list[str]:
+    """Returns the lines before the devices: header, transistor models, sources and functions.
+
+    Args:
+        deck: what is written.
+        command: runs it.
+        models_file: name of the file of resolved model cards.
+        sources_file: name of the file of sources.
+        path: of the process's library, see `library`; empty for resolved cards.
+    """
+    lines = [f"* eqspice {deck.circuit.name}", *dialects.header(deck, "*", " ".join(command))]
+    if deck.models:
+        lines += library(deck, path) if path else [f".include {models_file}"]
+    return [*lines, f".include {sources_file}", *FUNCTIONS]
+
+
+def body(
+    deck: Deck, from_library: bool, switch: Callable[[FlatDevice, Switch, Deck], list[str]]
+) -> list[str]:
+    """Returns the lines of all devices but the independent sources.
+
+    Args:
+        deck: what is written.
+        from_library: whether transistors are those of the process's library.
+        switch: returns the lines of a switch.
+    """
+    lines: list[str] = []
+    for flat in deck.circuit.devices:
+        if isinstance(flat.device, Switch):
+            lines += switch(flat, flat.device, deck)
+        elif isinstance(flat.device, Mosfet) and flat.device.card.level != "square_law":
+            lines.append(transistor(flat, flat.device, deck, from_library))
+        elif not isinstance(flat.device, VoltageSource | CurrentSource):
+            lines += device(flat, deck)
+    return lines
+
+
 def library(deck: Deck, path: str) -> list[str]:
     """Returns the line that reads the user's library of the process.
 

@@ -28,7 +28,7 @@ from eqspice.circuit import (
 from eqspice.engines.base import Save, State
 from eqspice.engines.spice import behavioural, dialects
 from eqspice.engines.spice.dialects import Deck, number
-from eqspice.errors import InputError
+from eqspice.engines.spice.session import check_options
 from eqspice.pdk import osdi, veriloga
 from eqspice.pdk.cards import instance_text, model_card_text
 
@@ -82,14 +82,12 @@ class VacaskOptions:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("reltol", "abstol", "vntol", "chgtol", "timeout_s"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
-        for name in ("gmin", "max_step"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must not be negative.")
-        if self.method not in METHODS:
-            raise InputError(f"method: {self.method!r} is not known. Choose one of: {', '.join(METHODS)}.")
+        check_options(
+            self,
+            ("reltol", "abstol", "vntol", "chgtol", "timeout_s"),
+            ("gmin", "max_step"),
+            {"method": METHODS},
+        )
 
 
 class VacaskWriter:

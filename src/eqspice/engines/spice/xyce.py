@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from eqspice.circuit import Circuit, CurrentSource, Mosfet, Stimulus, Switch, VoltageSource
-from eqspice.engines.base import Save, Solution, State, Statistics
+from eqspice.circuit import Circuit, Stimulus
+from eqspice.engines.base import Save, State, Statistics
 from eqspice.engines.spice import dialects, process, spicetext
 from eqspice.engines.spice.dialects import Deck, number
-from eqspice.engines.spice.rawfile import read_raw
-from eqspice.engines.spice.results import Results, solution
-from eqspice.errors import InputError, SimulatorError
+from eqspice.engines.spice.session import DeckWriter, SpiceEngine, check_options, count
 
 MAIN = "deck.cir"
 SOURCES = "sources.inc"
@@ -56,14 +53,7 @@ class XyceOptions:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("reltol", "abstol", "timeout_s"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must be positive.")
-        for name in ("gmin", "max_step"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name}: {getattr(self, name)} is not allowed, it must not be negative.")
-        if self.method not in METHODS:
-            raise InputError(f"method: {self.method!r} is not known. Choose one of: {', '.join(METHODS)}.")
+        check_options(self, ("reltol", "abstol", "timeout_s"), ("gmin", "max_step"), {"method": METHODS})
 
 
 class XyceWriter:
@@ -96,20 +86,8 @@ class XyceWriter:
         return files
 
     def _main(self, deck: Deck, options: XyceOptions) -> list[str]:
-        lines = [
-            f"* eqspice {deck.circuit.name}",
-            *dialects.header(deck, "*", " ".join(_command("Xyce", options))),
-        ]
-        if deck.models:
-            lines += spicetext.library(deck, options.library) if options.library else [f".include {MODELS}"]
-        lines += [f".include {SOURCES}", *spicetext.FUNCTIONS]
-        for flat in deck.circuit.devices:
-            if isinstance(flat.device, Switch):
-                lines += spicetext.smooth_switch(flat, flat.device, deck)
-            elif isinstance(flat.device, Mosfet) and flat.device.card.level != "square_law":
-                lines.append(spicetext.transistor(flat, flat.device, deck, bool(options.library)))
-            elif not isinstance(flat.device, VoltageSource | CurrentSource):
-                lines += spicetext.device(flat, deck)
+        lines = spicetext.opening(deck, _command("Xyce", options), MODELS, SOURCES, options.library)
+        lines += spicetext.body(deck, bool(options.library), spicetext.smooth_switch)
         return [*lines, *self._control(deck, options), ".end"]
 
     def _control(self, deck: Deck, options: XyceOptions) -> list[str]:
@@ -133,83 +111,39 @@ def _command(program: str, options: XyceOptions) -> list[str]:
     return [program, *(["-hspice-ext", "all"] if options.library else []), MAIN]
 
 
-class XyceEngine:
+class XyceEngine(SpiceEngine[XyceOptions]):
     """Engine that runs each stimulus in a Xyce process."""
 
     name = "xyce"
+    program = process.XYCE
+    levels = spicetext.LEVELS
+    kinds = spicetext.KINDS
+    raw = RAW
+    fault = re.compile(
+        r"^.*\b(?:error|fatal|abort(?:ed)?|time ?step too small|exiting transient loop|no such file)\b.*$",
+        re.MULTILINE | re.IGNORECASE,
+    )
+    farewell = "End of Xyce(TM) Simulation"
 
     def __init__(self, options: XyceOptions | None = None) -> None:
-        self.options = options or XyceOptions()
+        super().__init__(options or XyceOptions())
 
-    def prepare(self, circuit: Circuit) -> XyceSession:
-        """Checks the circuit and finds the simulator.
+    def writer(self, circuit: Circuit) -> DeckWriter:
+        """See `SpiceEngine`."""
+        return lambda stimulus, state, save: XyceWriter().netlist(
+            circuit, stimulus, state, save, self.options
+        )
 
-        Raises:
-            InputError: with all devices that this engine cannot run.
-            SimulatorError: Xyce is not installed or too old.
-        """
-        dialects.refuse(circuit, self.name, spicetext.LEVELS, spicetext.KINDS)
-        return XyceSession(circuit, self.options, process.find(process.XYCE))
+    def command(self, program: str) -> list[str]:
+        """See `SpiceEngine`."""
+        return _command(program, self.options)
 
-
-class XyceSession:
-    """A circuit that Xyce can run."""
-
-    def __init__(self, circuit: Circuit, options: XyceOptions, program: Path) -> None:
-        self.circuit = circuit
-        self.options = options
-        self._program = program
-
-    @property
-    def node_names(self) -> tuple[str, ...]:
-        """Order of the voltages in a State."""
-        return self.circuit.nodes
-
-    def run(self, stimulus: Stimulus, state: State | None = None, save: Save | None = None) -> Solution:
-        """Simulates from the first to the last breakpoint of the stimulus.
-
-        Raises:
-            InputError: a signal, node or state does not fit.
-            SimulatorError: Xyce failed; the message names the folder with deck and log.
-        """
-        files = XyceWriter().netlist(self.circuit, stimulus, state, save, self.options)
-        deck = dialects.make_deck(self.circuit, stimulus, state, save)
-        with process.work_folder(XyceEngine.name, self.options.keep) as folder:
-            process.write_files(folder, files)
-            command = _command(str(self._program), self.options)
-            done = process.run(command, folder, self.options.timeout_s, {"OMP_NUM_THREADS": "1"})
-            _check(done, folder)
-            run = read_raw(folder / RAW)[0]
-            results = Results(run, lambda node: f"v({node})", _statistics(done))
-            return solution(deck, results, save, {"engine": XyceEngine.name, "program": "Xyce"})
-
-
-_FAULT = re.compile(
-    r"^.*\b(?:error|fatal|abort(?:ed)?|time ?step too small|exiting transient loop|no such file)\b.*$",
-    re.MULTILINE | re.IGNORECASE,
-)
-
-
-def _check(done: process.Finished, folder: Path) -> None:
-    """Raises what the log says went wrong: Xyce may end with code 0 after a failure."""
-    found = _FAULT.search(done.log)
-    ended = "End of Xyce(TM) Simulation" in done.log
-    if found or not ended or done.code != 0 or not (folder / RAW).is_file():
-        reason = found.group(0).strip() if found else process.tail(done.log)
-        raise SimulatorError(f"Xyce failed (exit code {done.code}): {reason}.")
-
-
-def _statistics(done: process.Finished) -> Statistics:
-    """Reads the summary, which comes last: counts over operating point and transient."""
-
-    def count(label: str) -> int:
-        found = re.findall(rf"Number {label}:\s*(\d+)", done.log)
-        return int(found[-1]) if found else 0
-
-    return Statistics(
-        time_steps=count("Successful Steps Taken"),
-        rejected_steps=count("Failed Steps Attempted"),
-        newton_iterations=count("Linear Solves"),
-        factorisations=count("Jacobians Evaluated"),
-        cpu_s=done.cpu_s,
-    )
+    def statistics(self, done: process.Finished) -> Statistics:
+        """Reads the summary, which comes last: counts over operating point and transient."""
+        return Statistics(
+            time_steps=count(done, r"Number Successful Steps Taken:\s*(\d+)"),
+            rejected_steps=count(done, r"Number Failed Steps Attempted:\s*(\d+)"),
+            newton_iterations=count(done, r"Number Linear Solves:\s*(\d+)"),
+            factorisations=count(done, r"Number Jacobians Evaluated:\s*(\d+)"),
+            cpu_s=done.cpu_s,
+        )
