@@ -1,0 +1,199 @@
+"""What chips, corners, temperatures and idle time do to a network that was trained without them, or with.
+
+    python studies/conditions.py --parts mismatch corners retention
+
+Adds to studies/results/conditions.json what is missing there and prints tables (Markdown). Preset
+`reciprocal`, phase fidelity, held-out figures: NRMSE for the sine, accuracy for classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import eqspice as eq
+from eqspice.errors import ConvergenceError, InputError
+from eqspice.training import usage
+from eqspice.training.experiment import make_experiment
+from eqspice.training.retention import LINES, after
+
+RESULT = Path(__file__).parent / "results" / "conditions.json"
+TASKS = {
+    "xor": ("learning.epochs=5",),
+    "moons": ("learning.epochs=8",),
+    "sine": ("learning.epochs=20",),
+}
+CHIPS = range(100, 108)
+OWN_CHIPS = range(100, 101)
+MISMATCH = {
+    "transistors, 1 sigma": ("mismatch.sigma=1",),
+    "transistors, 3 sigma": ("mismatch.sigma=3",),
+    "transistors, 10 sigma": ("mismatch.sigma=10",),
+    "and capacitors, amplifiers, 1 sigma": (
+        "mismatch.sigma=1",
+        'mismatch.parts=["transistors","capacitors","amplifiers"]',
+    ),
+}
+POINTS = [(corner, 27) for corner in ("tt", "ss", "ff", "sf", "fs")]
+POINTS += [("tt", -40), ("tt", 85), ("tt", 125), ("ss", -40), ("ss", 85), ("ff", -40), ("ff", 125)]
+TRAINED_AT = [("ss", -40), ("ff", 125)]
+IDLE = (1e-2, 0.1, 1.0, 10.0)  # s
+Figures = dict[str, float]
+
+
+def experiment(task: str, seed: int, *changes: str) -> eq.Experiment:
+    """Returns the experiment of a task."""
+    settings = {"task": {"name": task}, "preset": "reciprocal", "engine": {"fidelity": "phase"}, "seed": seed}
+    return make_experiment(settings, [*TASKS[task], *changes])
+
+
+def train(chosen: eq.Experiment) -> tuple[list[np.ndarray], tuple[float, ...], Figures]:
+    """Returns weights, update gains and held-out figures of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = eq.train(chosen, out=Path(folder) / "run")
+        gains = tuple(run.manifest["calibration"]["update_gains"])
+        return run.weights, gains, {k: run.results[k] for k in ("test_nrmse", "test_accuracy")}
+
+
+class Study:
+    """Results by task, seed and condition, kept in a file."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        self.trained: dict[tuple[str, int], Any] = {}
+
+    def once(self, part: str, task: str, seed: int, name: str, measure: Callable[[], Any]) -> None:
+        """Measures what is not known yet."""
+        runs = self.known.setdefault(part, {}).setdefault(task, {}).setdefault(str(seed), {})
+        if name not in runs:
+            try:
+                runs[name] = measure()
+            except (ConvergenceError, InputError) as error:
+                runs[name] = {"failed": str(error)}
+            RESULT.write_text(json.dumps(self.known, indent=1) + "\n")
+            print(part, task, seed, name, runs[name], flush=True)
+
+    def nominal(self, task: str, seed: int) -> Any:
+        """Returns the run without mismatch at tt, 27 degrees, trained when first asked for."""
+        if (task, seed) not in self.trained:
+            self.trained[task, seed] = train(experiment(task, seed))
+        return self.trained[task, seed]
+
+    def transferred(self, task: str, seed: int, changes: tuple[str, ...], chips: range) -> Figures:
+        """Returns figures of the nominal weights under other conditions."""
+        weights, gains, _ = self.nominal(task, seed)
+        bench = usage.prepare_use(experiment(task, seed), changes, gains)
+        return usage.summary(usage.use(bench, weights, chips))
+
+    def idle(self, task: str, seed: int, degrees: int, line: Any, seconds: float) -> Figures:
+        """Returns figures of the nominal weights after idle time."""
+        weights, gains, _ = self.nominal(task, seed)
+        bench = usage.prepare_use(experiment(task, seed), [f"pdk.temperature={degrees}"], gains)
+        return usage.summary(usage.use(bench, weights, (), after(bench.design, seconds, line)))
+
+    def mismatch(self, task: str, seed: int) -> None:
+        """Transfer to mismatched chips against training on them."""
+        self.once("mismatch", task, seed, "none", lambda: self.nominal(task, seed)[2])
+        for name, changes in MISMATCH.items():
+            self.once(
+                "mismatch",
+                task,
+                seed,
+                f"{name}, transferred",
+                lambda changes=changes: self.transferred(task, seed, changes, CHIPS),
+            )
+            for chip in OWN_CHIPS:
+                chosen = (*changes, f"mismatch.seed={chip}")
+                self.once(
+                    "mismatch",
+                    task,
+                    seed,
+                    f"{name}, trained on chip {chip}",
+                    lambda chosen=chosen: train(experiment(task, seed, *chosen))[2],
+                )
+
+    def corners(self, task: str, seed: int) -> None:
+        """Used at corners and temperatures, and trained at the outermost."""
+        for corner, degrees in POINTS:
+            changes = (f"pdk.corner={corner}", f"pdk.temperature={degrees}")
+            self.once(
+                "corners",
+                task,
+                seed,
+                f"{corner} {degrees}",
+                lambda changes=changes: self.transferred(task, seed, changes, range(0)),
+            )
+        for corner, degrees in TRAINED_AT:
+            changes = (f"pdk.corner={corner}", f"pdk.temperature={degrees}")
+            self.once(
+                "corners",
+                task,
+                seed,
+                f"trained at {corner} {degrees}",
+                lambda changes=changes: train(experiment(task, seed, *changes))[2],
+            )
+
+    def retention(self, task: str, seed: int) -> None:
+        """After idle times, bit lines at ground or parked in the middle of the storage voltages."""
+        for degrees in (27, 85):
+            for line in LINES:
+                for seconds in IDLE:
+                    self.once(
+                        "retention",
+                        task,
+                        seed,
+                        f"{degrees} {line} {seconds:g}",
+                        lambda d=degrees, p=line, t=seconds: self.idle(task, seed, d, p, t),
+                    )
+
+
+def shown(task: str, figures: Figures) -> str:
+    """Returns a table's entry."""
+    if "failed" in figures:
+        return "does not learn"
+    key, scale, unit = ("test_nrmse", 1.0, "") if task == "sine" else ("test_accuracy", 100.0, " %")
+    text = f"{scale * figures[key]:.{3 if task == 'sine' else 1}f}{unit}"
+    if figures.get(f"{key}_sigma"):
+        text += f" (worst {scale * figures[f'{key}_worst']:.{3 if task == 'sine' else 1}f})"
+    return text
+
+
+def table(part: dict[str, Any]) -> str:
+    """Returns the results of a part: a line per condition, a column per task and seed."""
+    columns = [(task, seed) for task, seeds in part.items() for seed in seeds]
+    names = dict.fromkeys(name for seeds in part.values() for runs in seeds.values() for name in runs)
+    lines = [
+        f"| | {' | '.join(f'{task} {seed}' for task, seed in columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for name in names:
+        row = (part[task][seed].get(name) for task, seed in columns)
+        entries = (shown(t, found) if found else "" for (t, _), found in zip(columns, row, strict=True))
+        lines.append(f"| {name} | {' | '.join(entries)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parts = ("mismatch", "corners", "retention")
+    parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=1)
+    options = parser.parse_args()
+    study = Study()
+    for part in options.parts:
+        for task in options.tasks:
+            for seed in range(options.seeds):
+                getattr(study, part)(task, seed)
+    for part, found in study.known.items():
+        print(f"\n{part}\n\n{table(found)}")
+
+
+if __name__ == "__main__":
+    main()
