@@ -40,6 +40,14 @@ MISMATCH = {
         'mismatch.parts=["transistors","capacitors","amplifiers"]',
     ),
 }
+UPDATE_PATH = {
+    f"multipliers, {volts * 1e3:g} mV": (
+        "mismatch.sigma=1",
+        'mismatch.parts=["multipliers"]',
+        f"mismatch.multiplier_offset={volts}",
+    )
+    for volts in (1e-4, 1e-3, 4.7e-3)
+}
 POINTS = [(corner, 27) for corner in ("tt", "ss", "ff", "sf", "fs")]
 POINTS += [("tt", -40), ("tt", 85), ("tt", 125), ("ss", -40), ("ss", 85), ("ff", -40), ("ff", 125)]
 TRAINED_AT = [("ss", -40), ("ff", 125)]
@@ -100,14 +108,15 @@ class Study:
     def mismatch(self, task: str, seed: int) -> None:
         """Transfer to mismatched chips against training on them."""
         self.once("mismatch", task, seed, "none", lambda: self.nominal(task, seed)[2])
-        for name, changes in MISMATCH.items():
-            self.once(
-                "mismatch",
-                task,
-                seed,
-                f"{name}, transferred",
-                lambda changes=changes: self.transferred(task, seed, changes, CHIPS),
-            )
+        for name, changes in (MISMATCH | UPDATE_PATH).items():
+            if name in MISMATCH:  # multipliers do nothing in free phases
+                self.once(
+                    "mismatch",
+                    task,
+                    seed,
+                    f"{name}, transferred",
+                    lambda changes=changes: self.transferred(task, seed, changes, CHIPS),
+                )
             for chip in OWN_CHIPS:
                 chosen = (*changes, f"mismatch.seed={chip}")
                 self.once(
