@@ -52,7 +52,7 @@ def score(
         x, y, x_test, y_test = x[order[:kept]], y[order[:kept]], x[order[kept:]], y[order[kept:]]
     kind = MLPClassifier if classify else MLPRegressor
     model = kind(
-        experiment.network.hidden,
+        hidden_layer_sizes=experiment.network.hidden,
         activation=activation,
         solver=solver,
         alpha=0.0,
