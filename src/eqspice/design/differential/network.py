@@ -59,7 +59,8 @@ class Differential(Design):
         rule: name of the learning rule.
         chop: the sign of the first nudge is drawn for each presentation, so that offsets average out.
         sense: columns are read "after" the amplifier, at its output, or "before" it.
-        write: through an ideal "switch" per storage node, or a p-channel "transistor" in a well at logic_high.
+        write: through an ideal "switch" per storage node, or a p-channel "transistor" in a well at
+            logic_high.
         multiplied_in: where multipliers are: per bit "line" (for a word line at a time) or in every "cell".
         rate_unit: update gain at a rate of 1 V, 1/V.
         multiplier_offset: of the contrast, referred to the sensed column voltage, V.
