@@ -28,7 +28,7 @@ def nudge_stored_error(
     Args:
         conductance: beta, S.
         load: from each output wire to the common mode, ohm.
-        switch: samples the error.
+        switch: samples the error; it isolates, as a negative nudge by a live error would amplify itself.
         capacitance: that holds the error, farad.
     """
     origin = "cells.nudge_stored_error"
@@ -37,7 +37,7 @@ def nudge_stored_error(
         Instance("load_p", Resistor(load), ("outp", "common"), origin),
         Instance("load_n", Resistor(load), ("outn", "common"), origin),
         Instance("sense", sense, ("error", "target", "outn", "outp"), origin),
-        switch.instance("sample_error", "error", STORAGE, "free", origin),
+        switch.isolating("sample_error", "error", STORAGE, "free", origin),
         Instance("hold_error", Capacitor(capacitance), (STORAGE, GROUND), origin),
     ]
     for wire, sign in (("outp", 1.0), ("outn", -1.0)):

@@ -31,6 +31,8 @@ PUMP_PORTS = ("out_p", "out_n", "column_delta", "column_level", "row", "row_delt
 def sample_hold(switch: SwitchDesign, capacitance: float) -> Subcircuit:
     """Holds V(pos) - V(neg) on a capacitor while control is low.
 
+    The switch isolates, or the weights would reach the held voltages that the update is made of.
+
     Args:
         switch: the sampling switch.
         capacitance: farad.
@@ -39,7 +41,7 @@ def sample_hold(switch: SwitchDesign, capacitance: float) -> Subcircuit:
     sense = VoltageControlledVoltageSource(1.0, 1.0)
     instances = (
         Instance("sense", sense, ("sensed", GROUND, "pos", "neg"), origin),
-        switch.instance("sample", "sensed", "held", "control", origin),
+        switch.isolating("sample", "sensed", "held", "control", origin),
         Instance("hold", Capacitor(capacitance), ("held", GROUND), origin),
     )
     return Subcircuit("sample_hold", HOLD_PORTS, instances, (("capacitance", capacitance),))

@@ -22,7 +22,9 @@ def optimizer_product(gain: float, capacitance: float, switch: SwitchDesign) -> 
 
     In the free phase a switch puts the buffered column voltage on a capacitor (held_free). In the
     nudged phase the word line connects the addressed cell to the bit line, a multiplier forms the
-    target and a switch stores it (held_target). In the update phase a buffer writes it back.
+    target and a switch stores it (held_target). In the update phase a buffer writes it back. Both switches
+    around held_target isolate: the way from the bit line through the multiplier and back to the bit line is
+    a loop with more gain than one, in the nudged phase and in the update phase.
 
     Args:
         gain: 1/V, with the sign that the synapse needs to descend the loss.
@@ -40,9 +42,9 @@ def optimizer_product(gain: float, capacitance: float, switch: SwitchDesign) -> 
             ("target", "wbl", "column", "held_free", "row", GROUND),
             origin,
         ),
-        switch.instance("sample_target", "target", "held_target", "nudged_early", origin),
+        switch.isolating("sample_target", "target", "held_target", "nudged_early", origin),
         Instance("hold_target", Capacitor(capacitance), ("held_target", GROUND), origin),
         Instance("write_buffer", FOLLOWER, ("written", GROUND, "held_target", GROUND), origin),
-        switch.instance("write_back", "written", "wbl", "update", origin),
+        switch.isolating("write_back", "written", "wbl", "update", origin),
     )
     return Subcircuit("optimizer_product", PORTS, instances, (("gain", gain), ("capacitance", capacitance)))
