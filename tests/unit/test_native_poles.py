@@ -163,7 +163,7 @@ def test_no_cell_has_a_growing_mode_at_any_bias(name: str):
 
 @pytest.mark.parametrize("name", DESIGNS | VARIANTS)
 def test_no_network_has_a_growing_mode_in_any_phase(name: str):
-    """Each phase of two presentations, nudges of both signs, and the rest between."""
+    """Each phase of two presentations, nudges of both signs, the rest between, and signals half way."""
     design = (DESIGNS | VARIANTS)[name]
     session = NativeEngine(NativeOptions(fidelity="phase")).prepare(elaborate(design))
     rng = np.random.default_rng(7)
@@ -173,7 +173,9 @@ def test_no_network_has_a_growing_mode_in_any_phase(name: str):
     x, y = rng.uniform(-0.5, 0.5, (2, 3)), np.full((2, 2), 0.02)
     data = sc.Presentations(x, y, np.zeros((2, 1, 2), int), sign=np.array([1.0, -1.0]))
     plan = sc.presentation_schedule(design, data, sc.set_period(design))
-    times = np.concatenate([plan.middles.ravel(), plan.stimulus.times[-1:]])
+    breaks = plan.stimulus.times[plan.stimulus.times > plan.free_ends[0]]  # from one free phase to the next
+    edges = 0.5 * (breaks[1:] + breaks[:-1])
+    times = np.unique(np.concatenate([plan.middles.ravel(), edges[edges < plan.free_ends[1]], breaks[-1:]]))
     found = session.run(plan.stimulus, state, Save(session.node_names, times)).raise_for_status()
     for time, voltages in zip(times, found.waveforms.values, strict=True):
         poles = poles_on_the_right(session, State(0.0, voltages))
