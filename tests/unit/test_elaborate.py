@@ -26,8 +26,9 @@ def expected(widths: tuple[int, ...]) -> dict[str, int]:
     counts = {
         "mosfet": 2 * cells,
         "capacitor": cells + 2 * bits,  # a weight each; free and target of each optimiser
-        # write; sample free, sample target, write back and set of each bit line; select; ground; nudge
-        "switch": cells + 4 * bits + words + columns + outputs,
+        # write; of each bit line set, sample free, and three each to sample the target and to write back;
+        # select; ground; nudge
+        "switch": cells + 8 * bits + words + columns + outputs,
         "vcvs": 2 * bits,
         "product": bits,
         "bidirectional_amplifier": columns,
