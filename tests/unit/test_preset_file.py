@@ -16,6 +16,7 @@ from eqspice.training.experiment import load_experiment, make_experiment
 CELLS = """* the cells of the reference circuit
 .param ron=1 roff=1e14
 .model logic vswitch(ron={ron} roff={roff} von=0.5 voff=0.4)
+.model ground vswitch(ron={ron} roff={roff} von=0.3 voff=0.4)
 .model clamp d(is=1e-14 n=1)
 
 .subckt synapse word bit p n column cstore=1p m=1
@@ -47,10 +48,14 @@ Ebuffer buffered 0 column 0 1
 Sfree buffered a free 0 logic
 Ca a 0 {c}
 Btarget target 0 V={V(wbl)+gain*V(column,a)*V(row)}
-Starget target b early 0 logic
+Starget target bm early 0 logic
+Sbm bm b early 0 logic
+Sbg bm 0 early 0 ground
 Cb b 0 {c}
 Ewrite written 0 b 0 1
-Swrite written wbl write 0 logic
+Swrite written wm write 0 logic
+Swm wm wbl write 0 logic
+Swg wm 0 write 0 ground
 .ends
 """
 PRESET = """base = "reference"
