@@ -16,7 +16,6 @@ from eqspice.training.experiment import load_experiment, make_experiment
 CELLS = """* the cells of the reference circuit
 .param ron=1 roff=1e14
 .model logic vswitch(ron={ron} roff={roff} von=0.5 voff=0.4)
-.model ground vswitch(ron={ron} roff={roff} von=0.3 voff=0.4)
 .model clamp d(is=1e-14 n=1)
 
 .subckt synapse word bit p n column cstore=1p m=1
@@ -57,6 +56,7 @@ Swrite written wm write 0 logic
 Swm wm wbl write 0 logic
 Swg wm 0 write 0 ground
 .ends
+.model ground vswitch(ron={ron} roff={roff} von=0.3 voff=0.4)
 """
 PRESET = """base = "reference"
 description = "the reference circuit, from text"
