@@ -158,7 +158,7 @@ def test_the_reciprocal_preset_learns_in_the_transient_what_it_learns_in_phase_s
             "task": {"name": "xor"},
             "network": {"hidden": (32,)},
             "preset": "reciprocal",
-            "learning": {"rows": rows, "update_gain": (0.5, 0.008), "epochs": 1},
+            "learning": {"rows": rows, "update_gain": (0.5, 0.008), "epochs": 4},
             "engine": {"fidelity": fidelity},
         }
         bench = trainer.prepare(Experiment(**settings))
@@ -167,4 +167,4 @@ def test_the_reciprocal_preset_learns_in_the_transient_what_it_learns_in_phase_s
         learned[fidelity] = flat(bench.weights(solution.state)) - flat(bench.weights(before))
     moved = np.sqrt(np.mean(learned["phase"] ** 2))
     assert moved > 0.5e-3
-    assert np.sqrt(np.mean((learned["phase"] - learned["transient"]) ** 2)) < 0.03 * moved
+    assert np.sqrt(np.mean((learned["phase"] - learned["transient"]) ** 2)) < 1e-3 * moved
