@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,16 @@ _SHAPES_CODE = (b"@kernel(", b"@intrinsic", b"NamedTuple")  # a source without t
 
 
 def cache_folder() -> Path:
-    """Returns the folder for device tables and compiled code: EQSPICE_CACHE or the user's cache."""
-    chosen = os.environ.get("EQSPICE_CACHE")
-    if chosen:
+    """Returns where tables and compiled code are kept: EQSPICE_CACHE, or the platform's cache folder."""
+    if chosen := os.environ.get("EQSPICE_CACHE"):
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "eqspice"
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "eqspice"
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eqspice import jit
 from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError
 from eqspice.pdk import ideal, osdi, sky130, tables
@@ -199,9 +200,9 @@ def test_key_depends_on_everything() -> None:
 
 def test_cache_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EQSPICE_CACHE")
-    assert tables.cache_folder().name == "eqspice"
+    assert jit.cache_folder().name == "eqspice"
     monkeypatch.setenv("EQSPICE_CACHE", os.sep + "somewhere")
-    assert tables.cache_folder() == Path(os.sep + "somewhere")
+    assert jit.cache_folder() == Path(os.sep + "somewhere")
 
 
 def test_what_needs_no_table_or_cannot_have_one_is_refused() -> None:

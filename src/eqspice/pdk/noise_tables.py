@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqspice.circuit.devices import Mosfet
+from eqspice.jit import cache_folder
 from eqspice.pdk import noise_tables_kernel as kernel
 from eqspice.pdk import osdi, table_files
-from eqspice.pdk.tables import cache_folder
 
 Floats = NDArray[np.float64]
 

@@ -9,10 +9,7 @@ charge and its derivatives are those of the splines themselves.
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError
+from eqspice.jit import cache_folder
 from eqspice.pdk import osdi, table_files
 from eqspice.pdk import tables_kernel as kernel
 from eqspice.pdk.splines import fit_uniform
@@ -107,19 +105,6 @@ def characterise(mosfet: Mosfet, *, span: float = SPAN, step: float = STEP) -> D
 def table_key(mosfet: Mosfet, span: float = SPAN, step: float = STEP) -> str:
     """Returns the sha256 of everything that the numbers of a table depend on."""
     return table_files.device_key(mosfet, f"table {TABLE_VERSION} {span!r} {step!r}")
-
-
-def cache_folder() -> Path:
-    """Returns where tables are kept: $EQSPICE_CACHE, or the user's cache folder of the platform."""
-    if chosen := os.environ.get("EQSPICE_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "eqspice"
 
 
 def _coefficients(mosfet: Mosfet, cells: int, step: float) -> Floats:

@@ -22,9 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqspice.circuit.devices import Mosfet
 from eqspice.errors import InputError, ModelError
+from eqspice.jit import cache_folder
 from eqspice.pdk import osdi, splines, table_files
 from eqspice.pdk import tables3_kernel as kernel
-from eqspice.pdk.tables import cache_folder
 
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ _CALIBRATION = 4  # key of the random stream of the points that calibration pres
 PRESENTATIONS = 16
 TRIAL_STEP = 2e-4  # V: weights move about this much in a trial update
 SINGLE_OUTPUT = (0.3, 0.3)  # corrections of the layers before the last, and of the last
-MANY_OUTPUTS = (0.06, 0.1)
+MANY_OUTPUTS = (0.15, 0.2)
 MOST_STEP = 30e-3  # V: no weight moves farther in a presentation, however small the correction is then
 
 
