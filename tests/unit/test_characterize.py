@@ -66,9 +66,10 @@ def test_cmos_synapse_carries_the_difference_of_its_transistors():
 
 
 def test_nfet_synapse_saturates():
+    """Its current goes with row and weight and hardly with the column, which it only pulls down."""
     curves = benches.synapse_curves(design("read_nfet"))
-    assert forward_over_backward(curves) < 0.3
-    assert np.all(np.diff(curves.column[:, -1]) > 0)
+    assert forward_over_backward(curves) > 2.0
+    assert np.all(curves.column[:, -1] < 0) and np.all(np.diff(curves.column[:, -1]) < 0)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from eqspice.design.presets import PRESETS, get_preset
 from eqspice.design.single_ended.network import weight_nodes
 from eqspice.engines.base import Save
 from eqspice.engines.native.engine import NativeEngine, NativeOptions
+from eqspice.errors import InputError
 
 NETWORKS = [(3, 4), (2, 4, 1), (3, 32, 4), (2, 8, 8, 1), (2, 8, 8, 8, 1), (64, 64, 10)]
 
@@ -62,6 +65,32 @@ def test_circuits_are_the_same_each_time_and_differ_by_network_and_preset():
     }
     assert len(set(hashes.values())) == len(hashes)
     assert elaborate(get_preset("reference").build((2, 4, 1))).hash == hashes["reference", (2, 4, 1)]
+
+
+def test_columns_of_read_cells_are_pulled_up_in_proportion_to_their_transistors():
+    read, reference = (get_preset(name).build((3, 32, 4)) for name in ("read_nfet", "reference"))
+    assert read.column_pulls[1] / (32 * 8) == pytest.approx(
+        get_preset("read_nfet").build((3, 8, 4)).column_pulls[1] / 16
+    )
+    found, other = elaborate(read).count(), elaborate(reference).count()
+    cells = 3 * 32 + 32 * 4
+    assert found.pop("mosfet") == other.pop("mosfet") - cells
+    assert found.pop("resistor") == other.pop("resistor") + cells + 32 + 4  # unused rails; pulls
+    assert found.pop("voltage_source") == other.pop("voltage_source") + 1
+    assert found == other
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"column_pulls": (1e-6,)}, "1 values, 2 are needed"),
+        ({"column_pulls": (1e-6, -1e-6)}, "0 S or more"),
+        ({"supply": np.inf}, "supply: inf"),
+    ],
+)
+def test_pulls_are_checked(changes, message):
+    with pytest.raises(InputError, match=message):
+        replace(get_preset("read_nfet").build((2, 2, 1)), **changes)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

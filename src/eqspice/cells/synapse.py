@@ -85,10 +85,12 @@ def synapse_cmos(fets: FetFactory, switch: SwitchDesign, capacitance: float, mul
 def synapse_read_nfet(
     fets: FetFactory, switch: SwitchDesign, capacitance: float, multiplier: float
 ) -> Subcircuit:
-    """The plain 2T1C cell: one read nfet from the row's positive rail to the column.
+    """The plain 2T1C cell: the reference synapse without its pfet.
 
-    It saturates once the row is well above the column. Then the row hardly moves the column, and what the
-    first layer's weights could change fades on its way to the output.
+    The nfet pulls the column towards the row's negative rail, its source: a higher storage voltage weighs
+    more negatively, and the column needs a pull to a supply. Once the column is well above that rail the
+    nfet saturates. Then the row still drives the column, but the column hardly drives the row, and little
+    of the error reaches the layer before.
 
     Args:
         fets: makes FETs of the kit.
@@ -100,8 +102,8 @@ def synapse_read_nfet(
     nfet = fets("nfet", multiplier=multiplier)
     instances = (
         *_storage(switch, capacitance, origin),
-        Instance("read", nfet, ("inp", STORAGE, "out", "out"), origin),
-        Instance("unused", Resistor(UNUSED), ("inn", GROUND), origin),
+        Instance("read", nfet, ("out", STORAGE, "inn", "inn"), origin),
+        Instance("unused", Resistor(UNUSED), ("inp", GROUND), origin),
     )
     return Subcircuit(
         "synapse_read_nfet", PORTS, instances, (("capacitance", capacitance), ("multiplier", multiplier))
@@ -146,6 +148,6 @@ def synapse_conductance(
 
 SYNAPSES: dict[str, SynapseKind] = {
     "cmos": SynapseKind(synapse_cmos, -1.0, "2T1C storage with a CMOS read amplifier (the reference)"),
-    "read_nfet": SynapseKind(synapse_read_nfet, 1.0, "plain 2T1C cell with one read nfet"),
+    "read_nfet": SynapseKind(synapse_read_nfet, -1.0, "plain 2T1C cell with one read nfet"),
     "conductance": SynapseKind(synapse_conductance, 1.0, "programmable linear conductance pair"),
 }

@@ -1,6 +1,6 @@
 """Presets from a TOML file: a named preset with other numbers, and cells given as SPICE subcircuits.
 
-base = "read_nfet"                     a named preset
+base = "reference"                     a named preset
 description = "…"
 [design]                               numbers of the design that differ, for example
 weight_centre = 0.6

@@ -54,10 +54,25 @@ def reference(widths: tuple[int, ...]) -> SingleEnded:
 
 
 def read_nfet(widths: tuple[int, ...]) -> SingleEnded:
-    """The reference's predecessor: plain 2T1C cells with one read nfet."""
+    """The reference's predecessor: plain 2T1C cells with one read nfet.
+
+    The cells only sink current, so that each column is pulled up in proportion to its transistors: columns
+    of the first crossbar and of wide hidden layers alike rest near ground, and outputs near their targets.
+    """
+    multipliers = _fan_in_multipliers(widths)
+    units = (READ_PULLS[0], *(READ_PULLS[1],) * (len(widths) - 2))
     return replace(
-        reference(widths), preset="read_nfet", synapse="read_nfet", weight_centre=0.8, weight_spread=0.4
+        reference(widths),
+        preset="read_nfet",
+        synapse="read_nfet",
+        weight_centre=0.25,
+        weight_spread=0.4,
+        supply=0.45,
+        column_pulls=tuple(u * m * n for u, m, n in zip(units, multipliers, widths[:-1], strict=True)),
     )
+
+
+READ_PULLS = (60e-6, 0.15e-6)  # S per read transistor: rows of the data reach 1 V, hidden ones much less
 
 
 def resistive(widths: tuple[int, ...]) -> SingleEnded:
@@ -103,7 +118,7 @@ PRESETS: dict[str, Preset] = {
         reference, "CMOS-amplifier synapses, silicon clamps: the circuit this project began with"
     ),
     "read_nfet": Preset(
-        read_nfet, "plain 2T1C cells with one read nfet: gradients of the earlier layers fade"
+        read_nfet, "plain 2T1C cells with one read nfet: the first layer is starved of changes"
     ),
     "resistive": Preset(resistive, "programmable linear conductances and near-ideal diodes"),
     "reciprocal": Preset(

@@ -80,6 +80,8 @@ def _single_ended(design: SingleEnded, to: Proportions, by: Proportions) -> dict
         "weight_spread": signal * design.weight_spread,
         "input_scale": signal * design.input_scale,
         "clamp": _scaled(design.clamp, signal),
+        "supply": signal * design.supply,
+        "column_pulls": tuple(multiplier * pull for pull in design.column_pulls),
         "multipliers": tuple(float(max(1, round(multiplier * m))) for m in design.multipliers),
         "output_load": to.load / by.load * design.output_load,
         "update_gains": tuple(to.update / by.update * gain for gain in design.update_gains),

@@ -86,12 +86,19 @@ class SingleEndedArchitecture(Architecture[SingleEnded]):
     def facts(self, design: SingleEnded) -> list[tuple[str, str]]:
         """See `Architecture`."""
         return [
-            ("synapse", design.synapse.replace("_", " ")),
+            ("synapse", own.subckt if (own := design.cells.synapse) else design.synapse.replace("_", " ")),
             ("transistors per synapse", ", ".join(f"{m:g}" for m in design.multipliers) + " (by layer)"),
             ("storage capacitance", f"{format_si(design.storage_capacitance, 'F')} per unit"),
             ("neuron gain", f"{design.gain:g} forward, {design.back_gain:g} backward"),
             ("nudge", design.nudge),
+            *self._pulls(design),
         ]
+
+    def _pulls(self, design: SingleEnded) -> list[tuple[str, str]]:
+        if not any(design.column_pulls):
+            return []
+        pulls = ", ".join(format_si(pull, "S") for pull in design.column_pulls)
+        return [("column pulls", f"{pulls} (by layer) to {format_si(design.supply, 'V')}")]
 
     def picture_nodes(self, design: SingleEnded) -> tuple[str, ...]:
         """See `Architecture`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from eqspice.cells import loss, neuron, optimizer
 from eqspice.cells.spice import SpiceCell
 from eqspice.cells.synapse import SYNAPSES, FetFactory
-from eqspice.circuit import GROUND, Circuit, Instance, Subcircuit
+from eqspice.circuit import GROUND, Circuit, Instance, Resistor, Subcircuit, VoltageSource
 from eqspice.design.network import row_nodes
 from eqspice.design.own_cells import netlist_kit
 from eqspice.design.parts import driver, fet_factory
@@ -143,8 +143,23 @@ def neurons(design: SingleEnded) -> list[Instance]:
     return instances
 
 
+def pulls(design: SingleEnded) -> list[Instance]:
+    """Pass 5: resistors that pull columns to the supply, against synapses that only sink current."""
+    origin = "design.elaborate"
+    if not any(design.column_pulls):
+        return []
+    instances = [Instance("supply", VoltageSource(dc=design.supply), ("supply", GROUND), origin)]
+    for layer, conductance in enumerate(design.column_pulls):
+        if conductance > 0.0:
+            pull = Resistor(1.0 / conductance)
+            for j in range(design.widths[layer + 1]):
+                nodes = ("supply", column_node(layer, j))
+                instances.append(Instance(f"pull{layer}_{j}", pull, nodes, origin))
+    return instances
+
+
 def losses(design: SingleEnded) -> list[Instance]:
-    """Pass 5: load and nudge of every output."""
+    """Pass 6: load and nudge of every output."""
     if design.nudge == "resistor":
         cell = loss.nudge_resistor(design.nudge_conductance, design.output_load, design.switch)
     else:
@@ -163,7 +178,14 @@ def losses(design: SingleEnded) -> list[Instance]:
     ]
 
 
-PASSES: tuple[Callable[[SingleEnded], list[Instance]], ...] = (controls, data, crossbars, neurons, losses)
+PASSES: tuple[Callable[[SingleEnded], list[Instance]], ...] = (
+    controls,
+    data,
+    crossbars,
+    neurons,
+    pulls,
+    losses,
+)
 
 
 def storage_nodes(design: SingleEnded) -> tuple[str, ...]:

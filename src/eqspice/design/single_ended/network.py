@@ -57,6 +57,8 @@ class SingleEnded(Design):
         back_gain: current gain backward; 1/gain is reciprocal.
         output_resistance: of a neuron's rail, ohm.
         clamp: diode law of the hidden neurons.
+        column_pulls: conductance from each column to the supply, per layer, S; 0 or nothing for none.
+        supply: of the column pulls, V.
         nudge: "resistor" or "current".
         timing: schedule.
         cells: given as SPICE text, in place of the package's own.
@@ -70,6 +72,8 @@ class SingleEnded(Design):
     back_gain: float = 0.4
     output_resistance: float = 10.0
     clamp: ClampDesign = SILICON_CLAMP
+    column_pulls: tuple[float, ...] = ()
+    supply: float = 1.8
     nudge: Literal["resistor", "current"] = "resistor"
     timing: Timing = field(default_factory=Timing)
     cells: OwnCells = field(default_factory=OwnCells)
@@ -80,6 +84,12 @@ class SingleEnded(Design):
             raise unknown("synapse", self.synapse, tuple(SYNAPSES))
         self._check_per_layer("multipliers")
         self._check_positive("gain")
+        if self.column_pulls:
+            self._check_per_layer("column_pulls")
+        if not all(math.isfinite(pull) and pull >= 0.0 for pull in self.column_pulls):
+            raise InputError(f"column_pulls: {self.column_pulls} is not allowed, they must be 0 S or more.")
+        if not math.isfinite(self.supply):
+            raise InputError(f"supply: {self.supply} is not allowed, it must be finite.")
 
 
 def output_node(design: Design, output: int) -> str:
