@@ -56,8 +56,8 @@ def reference(widths: tuple[int, ...]) -> SingleEnded:
 def read_nfet(widths: tuple[int, ...]) -> SingleEnded:
     """The reference's predecessor: plain 2T1C cells with one read nfet.
 
-    The cells only sink current, so that each column is pulled up in proportion to its transistors: columns
-    of the first crossbar and of wide hidden layers alike rest near ground, and outputs near their targets.
+    The cells only sink current. So each column is pulled up, in proportion to the transistors that hang on
+    it; then columns rest within 0.15 V of ground, whatever the width of the layer before.
     """
     multipliers = _fan_in_multipliers(widths)
     units = (READ_PULLS[0], *(READ_PULLS[1],) * (len(widths) - 2))
