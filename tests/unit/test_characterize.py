@@ -79,7 +79,7 @@ def test_every_cell_is_reciprocal_at_rest(preset):
     rest = len(curves.rows) // 2
     assert curves.rows[rest] == pytest.approx(0.0, abs=1e-12)
     scale = np.abs(curves.forward[:, rest]).max()
-    assert scale > 1e-5
+    assert scale > 1e-6  # a read nfet hardly conducts there
     np.testing.assert_allclose(curves.forward[:, rest], curves.backward[:, rest], atol=0.01 * scale)
 
 
