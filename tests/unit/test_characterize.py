@@ -74,8 +74,8 @@ def test_nfet_synapse_saturates():
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_every_cell_is_reciprocal_at_rest(preset):
-    """Without bias every cell is a network of resistors."""
-    curves = benches.synapse_curves(design(preset))
+    """Without bias every cell is a network of resistors; rows go in steps short against kT/q."""
+    curves = benches.synapse_curves(design(preset), rows=401)
     rest = len(curves.rows) // 2
     assert curves.rows[rest] == pytest.approx(0.0, abs=1e-12)
     scale = np.abs(curves.forward[:, rest]).max()
@@ -125,9 +125,9 @@ def test_charge_pump_shares_its_charge_with_the_gates():
 
 
 def test_update_is_exact_without_gates():
-    """The linear cell has no gate capacitance: what is left is the divider of switch and optimiser."""
+    """The linear cell has no gate capacitance: what is left is the divider of two switches and optimiser."""
     found = benches.update_map(design("resistive"), 3.0, np.array([-4e-3, 4e-3]), np.array([0.7]))
-    np.testing.assert_allclose(found.written, found.formula, rtol=1e-5)
+    np.testing.assert_allclose(found.written, found.formula, rtol=2e-5)
 
 
 def test_corner_and_temperature_change_the_curves():

@@ -287,7 +287,7 @@ class UpdateBench:
         small = {"widths": (1, 1), "update_gains": (gain,)}
         differential = isinstance(design, Differential)
         if isinstance(design, SingleEnded):
-            small["multipliers"] = design.multipliers[:1]
+            small |= {"multipliers": design.multipliers[:1], "column_pulls": design.column_pulls[:1]}
         self.design: Design = replace(design, **small)  # type: ignore[arg-type]
         self.expected = gain
         if isinstance(self.design, SingleEnded):
