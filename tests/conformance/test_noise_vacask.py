@@ -11,7 +11,7 @@ from eqspice.engines.native.engine import NativeEngine, NativeOptions
 from eqspice.engines.spice import process
 from eqspice.engines.spice.rawfile import read_raw
 from eqspice.engines.spice.vacask import VacaskEngine
-from eqspice.engines.spice.vacask_deck import _ACCURACY, MAIN, RAW, VacaskOptions, VacaskWriter
+from eqspice.engines.spice.vacask_deck import _ACCURACY, MAIN, RAW, VacaskOptions
 from eqspice.pdk import sky130
 
 BAND = (1e5, 5e9)  # Hz; the column's corner is at some 200 MHz
@@ -41,9 +41,8 @@ def vacask() -> float:
     # Error control would chase the noise and stop at steps too small: short steps, loose tolerances.
     options = VacaskOptions(reltol=1e-3, abstol=1e-12, vntol=1e-6, chgtol=1e-14, max_step=1e-10)
     engine = VacaskEngine(options)
-    prepared = engine.prepare(circuit)
     state = NativeEngine().prepare(circuit).operating_point()
-    files = VacaskWriter().netlist(circuit, SILENT, state, None, engine.options, prepared._libraries)
+    files = engine.writer(circuit)(SILENT, state, None)
     noise = f'noisefmin={BAND[0]} noisefmax={BAND[1]} noiseseed=1 noisemode="sde"'
     assert 'icmode="uic"' in files[MAIN]
     files[MAIN] = files[MAIN].replace('icmode="uic"', f'icmode="uic" {noise}').replace(_ACCURACY, "")

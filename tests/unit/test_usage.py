@@ -16,7 +16,7 @@ SETTINGS = {
     "network": {"hidden": [3]},
     "preset": "reciprocal",
     "engine": {"fidelity": "phase"},
-    "learning": {"epochs": 3, "samples": 20, "rows": "parallel", "update_gain": [1.0, 0.01]},
+    "learning": {"epochs": 3, "samples": 20, "update_gain": [1.0, 0.01], "anneal": 0.0},
 }
 CHIP = "mismatch.sigma=1"
 

@@ -125,7 +125,8 @@ class Learning(Section):
         rows: word lines updated per presentation: "one" at random, "all" in turn, or "parallel": every
             cell at once, by multipliers of their own.
         decay: the update gains fall as 1 / (1 + decay * epoch).
-        anneal: last part of the presentations in which the update gains fall linearly to zero besides.
+        anneal: last part of the presentations in which the update gains fall linearly to zero besides. A
+            run that is resumed with more epochs is not the one that had them from the start.
         calibrate: set the update gains by a short run before training. An update_gain turns it off.
         correction: fraction of a presentation's error that each layer's update shall correct, which
             calibration aims at, one per layer; None for the usual ones.
