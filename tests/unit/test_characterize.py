@@ -1,12 +1,14 @@
 """Curves of cells against closed forms, device tables and the optimiser's formula."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from eqspice.cells.switch import SwitchDesign
 from eqspice.cells.synapse import CONDUCTANCE_CENTRE, CONDUCTANCE_UNIT, SYNAPSES
 from eqspice.design.presets import PRESETS, get_preset
 from eqspice.errors import InputError, StorageError
@@ -79,7 +81,7 @@ def test_every_cell_is_reciprocal_at_rest(preset):
     rest = len(curves.rows) // 2
     assert curves.rows[rest] == pytest.approx(0.0, abs=1e-12)
     scale = np.abs(curves.forward[:, rest]).max()
-    assert scale > 1e-6  # a read nfet hardly conducts there
+    assert scale > (1e-6 if preset == "read_nfet" else 1e-5)  # a read nfet hardly conducts there
     np.testing.assert_allclose(curves.forward[:, rest], curves.backward[:, rest], atol=0.01 * scale)
 
 
@@ -125,9 +127,13 @@ def test_charge_pump_shares_its_charge_with_the_gates():
 
 
 def test_update_is_exact_without_gates():
-    """The linear cell has no gate capacitance: what is left is the divider of two switches and optimiser."""
-    found = benches.update_map(design("resistive"), 3.0, np.array([-4e-3, 4e-3]), np.array([0.7]))
-    np.testing.assert_allclose(found.written, found.formula, rtol=2e-5)
+    """The linear cell has no gate capacitance: what is left is the divider of switches and optimiser.
+
+    Open switches have 1e15 ohm here: isolating ones of 1e14 ohm take t / 10 s, 1.4e-5, of a held voltage.
+    """
+    here = replace(design("resistive"), switch=SwitchDesign(off_resistance=1e15))
+    found = benches.update_map(here, 3.0, np.array([-4e-3, 4e-3]), np.array([0.7]))
+    np.testing.assert_allclose(found.written, found.formula, rtol=1e-5)
 
 
 def test_corner_and_temperature_change_the_curves():
