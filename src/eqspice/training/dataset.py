@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Kind = Literal["regression", "classification"]
 KINDS = ("regression", "classification")
+TARGET_VOLTS = 0.1  # V
+CLASS_VOLTS = 0.3  # V, with one output per class: its weights are then as large as those of other layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +174,7 @@ def regression(
     train: tuple[Any, Any],
     test: tuple[Any, Any] | None,
     input_volts: float,
-    target_volts: float,
+    target_volts: float | None,
     common: bool = False,
 ) -> Task:
     """Returns a task that maps the ranges of the training set onto ±volts, with a bias row.
@@ -183,7 +185,7 @@ def regression(
         train: inputs (N, K) and targets (N, outputs), any unit.
         test: the same for the test set; None for none.
         input_volts: amplitude of the inputs and the bias row, V.
-        target_volts: amplitude of the targets, V.
+        target_volts: amplitude of the targets, V; None for TARGET_VOLTS.
         common: whether all columns of x share one range.
 
     Raises:
@@ -191,7 +193,8 @@ def regression(
     """
     x, y = _check_pair("x", train[0], "y", train[1], None, None)
     x_test, y_test = _check_test(test, x, y)
-    encoding, scaling = _fit(x, input_volts, common), Scaling.fit(y, positive("target_volts", target_volts))
+    volts = TARGET_VOLTS if target_volts is None else positive("target_volts", target_volts)
+    encoding, scaling = _fit(x, input_volts, common), Scaling.fit(y, volts)
     return Task(
         name,
         "regression",
@@ -211,7 +214,7 @@ def classification(
     train: tuple[Any, Any],
     test: tuple[Any, Any] | None,
     input_volts: float,
-    target_volts: float,
+    target_volts: float | None,
     common: bool = False,
 ) -> Task:
     """Returns a task with one output per class (one in all for two classes), at ± target_volts.
@@ -222,7 +225,7 @@ def classification(
         train: inputs (N, K) and class names or numbers (N,).
         test: the same for the test set; None for none.
         input_volts: amplitude of the inputs and the bias row, V.
-        target_volts: amplitude of the targets, V.
+        target_volts: amplitude of the targets, V; None for CLASS_VOLTS, or TARGET_VOLTS with two classes.
         common: whether all columns of x share one range.
 
     Raises:
@@ -239,6 +242,8 @@ def classification(
     labels_test = _labels("y_test", test[1] if test else classes[:0], classes, len(x_test))
     encoding = _fit(x, input_volts, common)
     outputs = 1 if len(classes) == 2 else len(classes)
+    if target_volts is None:
+        target_volts = TARGET_VOLTS if outputs == 1 else CLASS_VOLTS
     scaling = Scaling(np.zeros(outputs), np.full(outputs, positive("target_volts", target_volts)))
     signs = np.array([[-1.0], [1.0]]) if outputs == 1 else 2.0 * np.eye(outputs) - 1.0
     return Task(
@@ -300,7 +305,7 @@ def arrays(
     kind: Kind = "regression",
     scale: bool = True,
     input_volts: float = 0.4,
-    target_volts: float = 0.1,
+    target_volts: float | None = None,
     name: str = "arrays",
     description: str = "given arrays",
 ) -> Task:
@@ -315,7 +320,8 @@ def arrays(
         scale: map the training set's ranges onto ±input_volts and ±target_volts and add a bias row.
             False: x and y are the volts at the input rows and outputs (regression only).
         input_volts: amplitude of the inputs and the bias row, V.
-        target_volts: amplitude of the targets, V.
+        target_volts: amplitude of the targets, V; None for CLASS_VOLTS with more than two classes, and
+            for TARGET_VOLTS else.
         name: of the task.
         description: one line.
 

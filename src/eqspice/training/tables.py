@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eqspice.errors import InputError, unknown
 from eqspice.training.checks import SPLIT, amount, data_rng
-from eqspice.training.dataset import KINDS, Kind, Task, classification, regression
+from eqspice.training.dataset import CLASS_VOLTS, KINDS, Kind, Task, classification, regression
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def _held(
     kind: Kind,
     seed: int,
     test_fraction: float,
-    volts: tuple[float, float],
+    volts: tuple[float, float | None],
     common: bool = False,
 ) -> Task:
     """A task from a fixed set of points. volts: of inputs and targets."""
@@ -55,7 +55,7 @@ def _held(
 
 
 def _from_sklearn(
-    name: str, text: str, seed: int, fraction: float, volts: tuple[float, float], common: bool = False
+    name: str, text: str, seed: int, fraction: float, volts: tuple[float, float | None], common: bool = False
 ) -> Task:
     from sklearn import datasets  # takes a second to import, and few runs need it
 
@@ -66,7 +66,7 @@ def _from_sklearn(
 
 
 def iris(
-    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.4, target_volts: float = 0.1
+    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.4, target_volts: float = CLASS_VOLTS
 ) -> Task:
     """Fisher's iris flowers: 150 points, 4 features, 3 classes."""
     text = "Fisher's iris flowers, 4 features, 3 classes"
@@ -74,7 +74,7 @@ def iris(
 
 
 def wine(
-    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.25, target_volts: float = 0.1
+    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.25, target_volts: float = CLASS_VOLTS
 ) -> Task:
     """Chemical analyses of wine: 178 points, 13 features, 3 classes."""
     text = "chemical analyses of wine, 13 features, 3 classes"
@@ -90,7 +90,7 @@ def breast_cancer(
 
 
 def digits(
-    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.25, target_volts: float = 0.1
+    seed: int = 0, test_fraction: float = 0.25, input_volts: float = 0.25, target_volts: float = CLASS_VOLTS
 ) -> Task:
     """Handwritten digits of 8 × 8 pixels: 1797 points, 64 features with a common scale, 10 classes."""
     text = "handwritten digits of 8 x 8 pixels, 10 classes"
@@ -104,7 +104,7 @@ def csv(
     kind: str | None = None,
     test_fraction: float = 0.25,
     input_volts: float = 0.25,
-    target_volts: float = 0.1,
+    target_volts: float | None = None,
 ) -> Task:
     """A table with a header line.
 
@@ -115,7 +115,7 @@ def csv(
         kind: "regression" or "classification"; if not given, classification when a target is not a number.
         test_fraction: part of the rows that is held out.
         input_volts: amplitude of the inputs and the bias row, V.
-        target_volts: amplitude of the targets, V.
+        target_volts: amplitude of the targets, V; if not given 0.1, or 0.3 with more than two classes.
 
     Raises:
         InputError: no such file, no such column, a value missing or not a number; names it.
