@@ -1,7 +1,7 @@
 """Many runs of one experiment with settings that vary: on local processes or a Dask cluster, resumable.
 
 study.json           the first member's experiment, what varies, and how each member ended
-members/NAME/        the run folder of each member
+members/NAME/        the run folder of each member, without waveforms
 results.zarr         results over the varied settings; results.csv holds the same
 distribution.png     and yield.png: pictures of them
 """
@@ -251,7 +251,8 @@ def _work(study: Study, manifest: dict[str, Any], left: list[Member], crew: Crew
             member = waiting.pop()
             path = str(study.folder / "members" / member.name)
             running[crew.submit(run_member, path, study.experiment(member))] = member
-            bar.update([member.name for member in running.values()])
+        bar.update([member.name for member in running.values()])
+        study.write(manifest)  # now that no worker waits for it
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             member = running.pop(future)
             error = future.exception()
@@ -274,9 +275,8 @@ def _work(study: Study, manifest: dict[str, Any], left: list[Member], crew: Crew
                 "results": outcome.results,
                 "message": outcome.message,
             }
-            study.write(manifest)
             bar.finished(member.name, outcome.message)
-            bar.update([member.name for member in running.values()])
+    study.write(manifest)
 
 
 def run_member(path: str, experiment: Experiment) -> Outcome:
@@ -293,7 +293,7 @@ def run_member(path: str, experiment: Experiment) -> Outcome:
             if folder.read_manifest()["status"] != "finished":
                 folder.log(f"member taken by process {os.getpid()} on {socket.gethostname()}")
                 try:
-                    trainer.train_into(experiment, folder)
+                    trainer.train_into(experiment, folder, waveforms=False)
                 except Exception:
                     folder.log(traceback.format_exc())
                     raise

@@ -99,6 +99,7 @@ def test_results_and_failed_members(undisturbed):
         else:
             run = json.loads((folder / "members" / name / "manifest.json").read_text())
             assert member["status"] == "finished" and member["results"] == run["results"]
+            assert not (folder / "members" / name / "waveforms.zarr").exists()
     assert {"distribution.png", "yield.png", "results.csv"} <= {path.name for path in folder.iterdir()}
 
 

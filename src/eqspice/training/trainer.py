@@ -175,13 +175,16 @@ class _Totals:
     wall_s: float = 0.0
 
 
-def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = False) -> dict[str, Any]:
+def train_into(
+    experiment: Experiment, folder: RunFolder, show_progress: bool = False, waveforms: bool = True
+) -> dict[str, Any]:
     """Trains until the experiment's last epoch, from the folder's newest checkpoint if it has one.
 
     Args:
         experiment: what to train.
         folder: where everything is kept.
         show_progress: draw a progress bar on standard error.
+        waveforms: keep those of the first presentation of the first and of the last epoch.
 
     Returns:
         the manifest.
@@ -195,7 +198,7 @@ def train_into(experiment: Experiment, folder: RunFolder, show_progress: bool = 
     folder.write_manifest(manifest)
     folder.log(f"training {bench.circuit.name}, {experiment.engine.fidelity}, seed {experiment.seed}")
     try:
-        state, totals = _epochs(bench, folder, manifest, show_progress)
+        state, totals = _epochs(bench, folder, manifest, show_progress, waveforms)
     except (ConvergenceError, InputError) as error:
         folder.log(f"failed: {error}")
         folder.write_manifest(manifest | {"status": "failed", "message": str(error)})
@@ -237,7 +240,7 @@ def train_in_memory(bench: Bench) -> tuple[State, FloatArray]:
 
 
 def _epochs(
-    bench: Bench, folder: RunFolder, manifest: dict[str, Any], show_progress: bool
+    bench: Bench, folder: RunFolder, manifest: dict[str, Any], show_progress: bool, waveforms: bool
 ) -> tuple[State, _Totals]:
     """Simulates what the newest checkpoint has not seen yet."""
     state, next_chunk, totals = _start(bench, folder)
@@ -256,19 +259,25 @@ def _epochs(
             for chunk in epoch_chunks(bench, epoch):
                 if chunk.index < next_chunk:
                     continue
+                if waveforms and chunk.first_of_epoch:
+                    _keep_waveforms(bench, folder, chunk, state)
                 state, last = _one_chunk(bench, folder, chunk, state, totals)
                 bar.update(epoch, len(chunk.points), metrics.rmse(last["free"], last["y"]) ** 2)
     return state, totals
+
+
+def _keep_waveforms(bench: Bench, folder: RunFolder, chunk: Chunk, state: State) -> None:
+    """Writes waveforms of one presentation of the first and of the last epoch."""
+    names = {bench.experiment.learning.epochs - 1: "last", 0: "first"}
+    if chunk.epoch in names:
+        waves = sample_waveforms(bench, chunk, state, waveform_nodes(bench))
+        folder.write_waveforms(names[chunk.epoch], waves)
 
 
 def _one_chunk(
     bench: Bench, folder: RunFolder, chunk: Chunk, state: State, totals: _Totals
 ) -> tuple[State, dict[str, Any]]:
     wall = time.perf_counter()
-    first, final = chunk.epoch == 0, chunk.epoch == bench.experiment.learning.epochs - 1
-    if (first or final) and chunk.first_of_epoch:
-        name = "first" if first else "last"
-        folder.write_waveforms(name, sample_waveforms(bench, chunk, state, waveform_nodes(bench)))
     solution, record = run_chunk(bench, chunk, state)
     totals.statistics += solution.statistics
     totals.wall_s += time.perf_counter() - wall
