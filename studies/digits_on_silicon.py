@@ -27,7 +27,7 @@ from eqspice.training.sections import EngineChoice, Learning, MismatchChoice
 
 RESULT = Path(__file__).parent / "results" / "digits_on_silicon.json"
 WEIGHTS = RESULT.with_suffix(".npz")
-EPOCHS = 14
+EPOCHS = 8
 NOISE = ("thermal", "flicker", "shot")
 CONDITIONS: dict[str, dict[str, Any]] = {
     "real write transistors": {},

@@ -36,7 +36,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "wine": ("wine", ("learning.epochs=30",)),
     "breast cancer": ("breast_cancer", ("learning.epochs=10",)),
     "friedman1": ("friedman1", ("learning.epochs=40",)),
-    "digits": ("digits", ("learning.epochs=14",)),
+    "digits": ("digits", ("learning.epochs=8",)),
 }
 
 
