@@ -7,6 +7,8 @@ import pytest
 
 from eqspice.analysis import metrics
 from eqspice.design import schedule as sc
+from eqspice.design.families import architecture_of
+from eqspice.design.presets import get_preset
 from eqspice.design.rules import RULES
 from eqspice.engines.base import Save
 from eqspice.training import trainer
@@ -219,3 +221,63 @@ def test_real_write_transistors_write_what_they_are_given(rows):
     counts, before = bench.circuit.count(), with_switches.circuit.count()
     cells = sum(matrix.size for matrix in bench.weights(state))
     assert counts["mosfet"] - before["mosfet"] == before["switch"] - counts["switch"] == 2 * cells
+
+
+def first_column(next_load):
+    """Voltage of a column of the first layer before 16 hidden neurons, all cells behind it at zero."""
+    weights = (np.full((3, 2), 3e-3), np.zeros((3, 16)), np.zeros((17, 1)))
+    experiment = Experiment(
+        task={"name": "sine", "options": {"samples": 4}},
+        network={"hidden": (2, 16)},
+        preset="reciprocal",
+        design={"next_load": next_load},
+        engine={"fidelity": "phase"},
+        weights=weights,
+    )
+    bench = trainer.prepare(experiment)
+    state = trainer.write_weights(bench, trainer.initial_weights(bench.design, experiment)).state
+    columns = architecture_of(bench.design).columns(bench.design, 0)
+    rows = np.full((1, 1, 3), sc.NO_ROW)
+    data = sc.Presentations(bench.task.x[:1], bench.task.y[:1], rows)
+    plan = sc.presentation_schedule(bench.design, data, state.time, ("free",))
+    solution = bench.session.run(plan.stimulus, state, Save(columns.nodes, plan.free_ends)).raise_for_status()
+    return float(columns.of(solution.waveforms.values)[0, 0])
+
+
+def test_a_wide_layer_behind_a_hidden_neuron_loads_its_column_no_more_than_is_allowed():
+    """3 rows drive the column; cells at zero weight conduct all alike, so that loads are numbers of cells."""
+    alone = first_column(1e-6)
+    assert abs(alone) > 1e-4
+    assert first_column(1.0) == pytest.approx(alone / 2, rel=0.01)
+    assert first_column(0.25) == pytest.approx(alone / 1.25, rel=0.01)
+    assert first_column(100.0) == pytest.approx(alone / (1 + 16 / 3), rel=0.01)  # back gain of 1 / gain
+
+
+def test_only_a_hidden_layer_before_a_hidden_layer_has_a_back_gain_of_its_own():
+    for widths in ((3, 32, 1), (2, 4, 9)):
+        design = get_preset("reciprocal").build(widths)
+        assert [design.back_gain_of(layer) for layer in (0, 1)] == [1 / 32, 1 / 8]
+    design = get_preset("reciprocal").build((3, 16, 16, 1))
+    assert [design.back_gain_of(layer) for layer in range(3)] == [3 / 16 / 32, 1 / 32, 1 / 8]
+    design = get_preset("reciprocal").build((10, 8, 4, 2))  # few enough columns behind it
+    assert design.back_gain_of(0) == 1 / 32
+
+
+@pytest.mark.parametrize("rows", ["all", "parallel"])
+@pytest.mark.parametrize("write", ["switch", "transistor"])
+def test_limits_that_give_way_hold_an_update_and_let_a_gate_rest(rows, write):
+    """A gate that was pushed against a limit creeps back for long if the limit stands still."""
+    crept = {}
+    for relief in (0.0, 0.2):
+        bench, state = prepared(rows=rows, design={"limit_relief": relief, "write": write})
+        limit = bench.design.weight_limit
+        pushed, _ = present(bench, state, gains=(50.0, 0.5))
+        reached = bench.weights(pushed)
+        assert max(np.abs(layer).max() for layer in reached) == pytest.approx(limit, abs=0.15)
+        later, _ = present(bench, pushed, phases=("free", "nudged"))
+        crept[relief] = max(
+            np.abs(after - before).max() for before, after in zip(reached, bench.weights(later), strict=True)
+        )
+
+    assert crept[0.0] > 1e-3
+    assert crept[0.2] < (1e-6 if write == "switch" else 5e-4)  # the transistors leak

@@ -92,10 +92,14 @@ def test_conductances_pass_the_gradient_back_and_cmos_cells_do_not():
     assert math.isnan(poor.layers[0].forward_backward) and math.isnan(poor.layers[1].clamped)
 
 
-@pytest.mark.parametrize("hidden", [(6,), (5, 4)], ids=str)
-def test_every_layer_of_the_reciprocal_preset_learns_its_gradient(hidden):
+@pytest.mark.parametrize(
+    ("hidden", "design"),
+    [((6,), {}), ((5, 4), {}), ((4, 12), {"input_scale": 0.1})],
+    ids=["6", "5-4", "4-12"],
+)
+def test_every_layer_of_the_reciprocal_preset_learns_its_gradient(hidden, design):
     gains = (20.0,) * (len(hidden)) + (0.1,)
-    bench = bench_of("reciprocal", 3, hidden, 2, learning={"update_gain": gains})
+    bench = bench_of("reciprocal", 3, hidden, 2, learning={"update_gain": gains}, design=design)
     for layer in check_gradient(bench, initial_state(bench), samples=3).layers:
         assert layer.cosine > 0.99 and layer.rule_cosine > 0.99, layer
         assert layer.signal_fraction == pytest.approx(1.0, abs=0.05)

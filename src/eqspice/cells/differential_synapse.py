@@ -29,6 +29,8 @@ STORAGE_PORTS = ("wwl", "blp", "bln", "mem_p", "mem_n")
 WRITE_WIDTH, WRITE_LENGTH = 0.42e-6, 0.35e-6  # m, gate of a write transistor
 LIMIT_SOFTNESS = 5e-3  # V
 LIMIT_RESISTANCE = 1e5  # ohm
+LIMIT_RAILS = ("ceiling", "floor")
+NEVER = 10.0  # V: the other bound of a clamp that has one
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,17 @@ def complementary(fets: FetFactory, capacitance: float) -> Subcircuit:
 
 
 def storage_pair(
-    switch: SwitchDesign | Mosfet, capacitance: float, centre: float = 0.0, limit: float = 0.0
+    switch: SwitchDesign | Mosfet,
+    capacitance: float,
+    centre: float = 0.0,
+    limit: float = 0.0,
+    rails: bool = False,
 ) -> Subcircuit:
     """Two storage capacitors with their write switches, and clamps of the gates' range.
+
+    A clamp never ends: a gate that was pushed against it creeps back by its softness over and over, as long
+    again each time. Where this would hide what an update is made of, the clamps are tied to rails, the ports
+    ceiling and floor, that stand at the limits in the update only and apart otherwise.
 
     A p-channel write transistor has its bulk on a port of its own, well, and writes while wwl is low. It is
     off at the level of the well, above all storage voltages; it leaks and injects charge as its model says.
@@ -152,6 +162,7 @@ def storage_pair(
         capacitance: of each storage node, farad; 0 if the core stores.
         centre: middle of the gates' range, V.
         limit: the gates stay within centre ± limit, V; 0 for no clamp.
+        rails: the gates stay between the ports ceiling and floor instead.
     """
     origin = "cells.storage_pair"
     instances = []
@@ -163,11 +174,15 @@ def storage_pair(
             instances.append(switch.instance(name, line, node, "wwl", origin))
         if capacitance > 0.0:
             instances.append(Instance(f"store_{node[-1]}", Capacitor(capacitance), (node, GROUND), origin))
-        if limit > 0.0:
+        if rails:
+            for rail, low, high in zip(LIMIT_RAILS, (-NEVER, 0.0), (0.0, NEVER), strict=True):
+                clamp = SoftLimiter(low, high, LIMIT_SOFTNESS, LIMIT_RESISTANCE)
+                instances.append(Instance(f"limit_{node[-1]}_{rail}", clamp, (node, rail), origin))
+        elif limit > 0.0:
             clamp = SoftLimiter(centre - limit, centre + limit, LIMIT_SOFTNESS, LIMIT_RESISTANCE)
             instances.append(Instance(f"limit_{node[-1]}", clamp, (node, GROUND), origin))
     parameters = (("capacitance", capacitance), ("centre", centre))
-    ports = (*STORAGE_PORTS, "well") if isinstance(switch, Mosfet) else STORAGE_PORTS
+    ports = STORAGE_PORTS + ("well",) * isinstance(switch, Mosfet) + LIMIT_RAILS * rails
     return Subcircuit("storage_pair", ports, tuple(instances), parameters)
 
 

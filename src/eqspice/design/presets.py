@@ -98,13 +98,20 @@ def reciprocal(widths: tuple[int, ...]) -> Differential:
 
     The nudge is in proportion to the conductance of an output's column, so that it moves the output by
     several times the error, whatever the width of the last hidden layer.
+
+    With more than one hidden layer, what comes back to the first is less than a gate at a limit creeps and
+    0.1 pF leak between two nudges: the limits give way until the update, and capacitors are larger.
     """
+    deep = len(widths) > 3
     return Differential(
         preset="reciprocal",
         widths=widths,
         update_gains=_per_layer(widths, 1.0, 0.01),
         nudge_conductance=NUDGE_PER_ROW * (widths[-2] + 1),
         bias=0.25,
+        limit_relief=0.2 if deep else 0.0,
+        storage_capacitance=1e-12 if deep else 0.1e-12,
+        held_capacitance=1e-12 if deep else 0.1e-12,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from eqspice.circuit import Circuit, Stimulus
@@ -71,9 +72,9 @@ class DifferentialArchitecture(Architecture[Differential]):
 
     def back_factors(self, design: Differential) -> tuple[float, ...]:
         """See `Architecture`."""
-        hidden = design.gain / design.back_gain
-        last = design.output_gain / design.output_back_gain
-        return tuple(last * hidden ** (design.layers - 1 - k) for k in range(design.layers))
+        gains = (*(design.gain,) * (design.layers - 1), design.output_gain)
+        factors = [gain / design.back_gain_of(layer) for layer, gain in enumerate(gains)]
+        return tuple(math.prod(factors[layer:]) for layer in range(design.layers))
 
     def phase_time(self, design: Differential) -> float:
         """See `Architecture`."""
@@ -82,12 +83,14 @@ class DifferentialArchitecture(Architecture[Differential]):
     def facts(self, design: Differential) -> list[tuple[str, str]]:
         """See `Architecture`."""
         clamp = design.clamp
+        hidden = [design.back_gain_of(layer) for layer in range(design.layers - 1)] or [design.back_gain]
+        backward = " and ".join(f"{gain:.3g}" for gain in dict.fromkeys(hidden))
         return [
             ("synapse", f"{design.synapse.replace('_', ' ')}, differential"),
             ("storage capacitance", f"2 × {format_si(design.storage_capacitance, 'F')}"),
             ("common mode of signals", format_si(design.common_mode, "V")),
             ("common mode of gates", format_si(design.gate_common, "V")),
-            ("hidden gain", f"{design.gain:g} forward, {design.back_gain:g} backward"),
+            ("hidden gain", f"{design.gain:g} forward, {backward} backward"),
             ("output gain", f"{design.output_gain:g} forward, {design.output_back_gain:g} backward"),
             ("clamp of hidden neurons", f"± {format_si(clamp.voltage, 'V')}" if clamp.voltage else "none"),
             ("learning rule", f"{design.rule}, Δw = {RULES[design.rule].formula}"),

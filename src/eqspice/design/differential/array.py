@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from eqspice.cells import differential_optimizer as optimizer
-from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES, storage_pair, write_transistor
+from eqspice.cells.differential_synapse import (
+    DIFFERENTIAL_SYNAPSES,
+    LIMIT_RAILS,
+    storage_pair,
+    write_transistor,
+)
 from eqspice.cells.synapse import FetFactory
 from eqspice.circuit import Instance, Subcircuit
 from eqspice.design.differential.network import Differential
@@ -22,6 +27,12 @@ def moving_rows(design: Differential, layer: int) -> bool:
     return layer > 0 and RULES[design.rule].row_change
 
 
+def limit_rails(design: Differential) -> tuple[str, ...]:
+    """Returns the rails of the gates' clamps, if they have some."""
+    moving = design.limit_relief > 0.0 and design.weight_limit > 0.0
+    return LIMIT_RAILS if moving and not DIFFERENTIAL_SYNAPSES[design.synapse].stores else ()
+
+
 def ports(design: Differential, layer: int) -> tuple[str, ...]:
     """Returns the ports of a crossbar."""
     inputs, outputs = design.shape(layer)
@@ -37,10 +48,11 @@ def ports(design: Differential, layer: int) -> tuple[str, ...]:
 
 
 def _write_lines(design: Differential, layer: int) -> tuple[str, ...]:
-    """With write transistors: their well, and a line per word line that is low while it is high."""
+    """Rails of the gates' clamps; with write transistors their well, and a line that is low per word line."""
+    rails = limit_rails(design)
     if design.write == "switch":
-        return ()
-    return ("well", *(f"write_{word}" for word in range(design.word_lines(layer))))
+        return rails
+    return (*rails, "well", *(f"write_{word}" for word in range(design.word_lines(layer))))
 
 
 def crossbar(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
@@ -77,7 +89,8 @@ def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
     kind = DIFFERENTIAL_SYNAPSES[design.synapse]
     capacitance, limit = (0.0, 0.0) if kind.stores else (design.storage_capacitance, design.weight_limit)
     write = design.switch if design.write == "switch" else write_transistor(fets)
-    storage = storage_pair(write, capacitance, design.gate_common, limit)
+    rails = limit_rails(design)
+    storage = storage_pair(write, capacitance, design.gate_common, limit, bool(rails))
     instances = [
         Instance("storage", storage, storage.ports, ORIGIN),
         Instance(
@@ -87,7 +100,7 @@ def cell(design: Differential, layer: int, fets: FetFactory) -> Subcircuit:
             ORIGIN,
         ),
     ]
-    lines: tuple[str, ...] = () if design.write == "switch" else ("well",)
+    lines: tuple[str, ...] = rails if design.write == "switch" else ("well", *rails)
     if design.multiplied_in == "cell":
         factors = ("delta", "level", "row", "row_delta")
         lines += factors
@@ -112,6 +125,7 @@ def _cells(design: Differential, layer: int, fets: FetFactory) -> list[Instance]
                 f"cn_{j}",
                 "common",
                 *(["well"] if design.write == "transistor" else []),
+                *limit_rails(design),
             ]
             if design.multiplied_in == "cell":
                 nodes += [f"delta_{j}", f"level_{j}", f"row_{i}_first", f"row_{i}_delta"]

@@ -40,6 +40,9 @@ def supplies(design: Differential) -> list[Instance]:
     instances += [
         Instance(f"supply_{name}", VoltageSource(dc=dc), (name, GROUND), ORIGIN) for name, dc in levels
     ]
+    for rail, sign in zip(array.limit_rails(design), (1.0, -1.0), strict=False):
+        apart = design.gate_common + sign * (design.weight_limit + design.limit_relief)
+        instances.append(driver(f"drive_{rail}", rail, "limit", -sign * design.limit_relief, apart))
     for layer in range(design.layers):
         instances.append(driver(f"drive_layer{layer}_rate", f"layer{layer}_rate", f"layer{layer}_rate"))
     return instances
@@ -74,15 +77,15 @@ def crossbars(design: Differential) -> list[Instance]:
         inputs, outputs = design.shape(layer)
         words = [f"layer{layer}_wwl_{word}" for word in range(design.word_lines(layer))]
         instances += [driver(f"drive_{name}", name, name) for name in words]
+        signals, words = words, [*words, *array.limit_rails(design)]
         levels = []
         for bit in range(design.bit_lines(layer)):
-            signal = f"layer{layer}_level_{bit}"
+            level = f"layer{layer}_level_{bit}"
             for sign, scale in (("p", 1.0), ("n", -1.0)):
-                node = f"{signal}_{sign}"
-                levels.append(node)
-                instances.append(driver(f"drive_{node}", node, signal, scale, design.gate_common))
+                levels.append(f"{level}_{sign}")
+                instances.append(driver(f"drive_{levels[-1]}", levels[-1], level, scale, design.gate_common))
         if design.write == "transistor":
-            signals, words = words, [*words, "well"]
+            words.append("well")
             for signal in signals:
                 words.append(f"{signal}_low")
                 instances.append(driver(f"drive_{words[-1]}", words[-1], signal, -1.0, design.logic_high))
@@ -106,12 +109,12 @@ def neurons(design: Differential) -> list[Instance]:
     single = DIFFERENTIAL_SYNAPSES[design.synapse].columns == "single"
     factor = 2.0 if single else 1.0  # a single wire carries half the difference of a pair
     series = design.series_resistance
-    hidden = neuron_differential(factor * design.gain, factor * design.back_gain, series, design.clamp)
-    output = neuron_differential(factor * design.output_gain, factor * design.output_back_gain, series, None)
     hold = single_column(SHORT) if single else common_mode_hold(design.hold_conductance)
     instances = []
     for layer in range(design.layers):
-        neuron = output if layer == design.layers - 1 else hidden
+        last = layer == design.layers - 1
+        gain, clamp = (design.output_gain, None) if last else (design.gain, design.clamp)
+        neuron = neuron_differential(factor * gain, factor * design.back_gain_of(layer), series, clamp)
         for j in range(design.widths[layer + 1]):
             column = column_nodes(layer, j)
             nodes = (*column, *row_nodes(layer + 1, j), *drive_nodes(layer + 1, j), "common")

@@ -48,10 +48,14 @@ class Differential(Design):
         common_mode: of rows, columns and outputs, V.
         gate_common: of the storage voltages, V.
         weight_limit: gates are clamped to gate_common ± this, V; 0 for no clamp.
+        limit_relief: the clamps stand at the limits in the update only and give way by this otherwise, V; 0
+            for clamps that stand still.
         gain: of hidden neurons, V/V.
         output_gain: of output neurons, V/V.
-        back_gain: current gain backward of hidden neurons, A/A.
+        back_gain: current gain backward of hidden neurons, A/A; at most, see `back_gain_of`.
         output_back_gain: of output neurons, A/A.
+        next_load: what the crossbar after it may load a column with, where that leads to a further hidden
+            layer, as a multiple of what the column's own rows load it with.
         series_resistance: through which a rail's current is sensed, ohm.
         clamp: of the hidden neurons' rails.
         hold_conductance: of a column's common-mode hold, S.
@@ -69,7 +73,13 @@ class Differential(Design):
     """
 
     family: ClassVar[str] = "differential"
-    levels: ClassVar[tuple[str, ...]] = (*Design.levels, "common_mode", "gate_common", "weight_limit")
+    levels: ClassVar[tuple[str, ...]] = (
+        *Design.levels,
+        "common_mode",
+        "gate_common",
+        "weight_limit",
+        "limit_relief",
+    )
     synapse: str = "four_nfet"
     nudge_conductance: float = 1e-2
     weight_spread: float = 0.4
@@ -77,10 +87,12 @@ class Differential(Design):
     common_mode: float = 0.4
     gate_common: float = 1.4
     weight_limit: float = 0.4
+    limit_relief: float = 0.0
     gain: float = 32.0
     output_gain: float = 8.0
     back_gain: float = 1 / 32
     output_back_gain: float = 1 / 8
+    next_load: float = 1.0
     series_resistance: float = 10.0
     clamp: DifferentialClamp = field(default_factory=DifferentialClamp)
     hold_conductance: float = 1e-2
@@ -110,7 +122,22 @@ class Differential(Design):
             if getattr(self, name) not in allowed:
                 raise unknown(name, getattr(self, name), allowed)
         positive = ("gain", "output_gain", "back_gain", "output_back_gain", "series_resistance")
-        self._check_positive(*positive, "hold_conductance", "rate_unit")
+        self._check_positive(*positive, "next_load", "hold_conductance", "rate_unit")
+
+    def back_gain_of(self, layer: int) -> float:
+        """Returns the current gain backward of the neurons that a crossbar's columns drive, A/A.
+
+        What a neuron's rails deliver returns to its column. The crossbar after it so loads the column as much
+        as back_gain gain times as many rows as that has columns would. Before a wide hidden layer this can
+        be many times the column's own rows, and divide the neuron's gain by as much: a back gain smaller by
+        that factor prevents it. In front of the outputs the back gain is left alone.
+        """
+        if layer == self.layers - 1:
+            return self.output_back_gain
+        if layer == self.layers - 2:
+            return self.back_gain
+        rows, columns = self.shape(layer)[0], self.widths[layer + 2]
+        return min(self.back_gain, self.next_load * rows / (self.gain * columns))
 
     @property
     def pump_transconductance(self) -> float:

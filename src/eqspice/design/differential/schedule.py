@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eqspice.circuit import Stimulus
+from eqspice.design.differential.array import limit_rails
 from eqspice.design.differential.network import Differential
 from eqspice.design.presentations import (
     NO_ROW,
@@ -29,6 +30,7 @@ from eqspice.design.presentations import (
 )
 
 NUDGE = 1.0  # V: the nudge voltage that means beta
+TOGETHER = 1.0  # V: the rails of the gates' clamps stand at the limits
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def _moments(design: Differential, cycles: int) -> _Moments:
 def _idle(design: Differential, at: float) -> Signals:
     """All signals at rest from a time on (steps)."""
     signals = Signals()
-    names = ["set", "free", "first", "second", "nudge"]
+    names = ["set", "free", "first", "second", "nudge"] + ["limit"] * bool(limit_rails(design))
     names += [f"x_{row}" for row in range(design.widths[0])]
     names += [f"y_{output}" for output in range(design.widths[-1])]
     for layer in range(design.layers):
@@ -175,6 +177,9 @@ def _sample(design: Differential, signals: Signals, start: float, at: _Moments, 
 
 def _update(design: Differential, signals: Signals, start: float, rows: IntArray, rate: float) -> None:
     e, u = float(design.timing.edge), float(design.timing.update)
+    if limit_rails(design):
+        last = e + u if design.multiplied_in == "cell" else len(rows) * (4 * e + u) - e
+        signals.pulse("limit", 0.0, TOGETHER, start, start + last, e)
     for layer in range(design.layers):
         volts = rate * design.update_gains[layer] / design.rate_unit
         for cycle, word in enumerate(rows[:, layer]):
