@@ -51,6 +51,13 @@ def test_a_run_is_decided_by_its_seed_and_goes_on_where_it_ended() -> None:
     assert not np.array_equal(first[1:21], runs["one"].waveforms.values[1:21])
 
 
+def test_level_is_a_factor_on_the_amplitude() -> None:
+    parts = network(0)
+    one, three = (steady(parts, ["a0", "b0"], 50, "phase", ("thermal",), noise_level=f) for f in (1.0, 3.0))
+    assert one.std() > 1e-6
+    assert np.allclose(three, 3.0 * one, rtol=1e-6, atol=1e-12)
+
+
 def test_without_noise_nothing_is_drawn() -> None:
     parts = network(0)
     quiet = [steady(parts, ["a0", "b0"], 50, "phase", (), noise_seed=seed) for seed in (1, 2)]
@@ -65,6 +72,7 @@ def test_without_noise_nothing_is_drawn() -> None:
         ({"noise_seed": -1}, "noise_seed"),
         ({"noise_band": (1e3, 1e2)}, "noise_band"),
         ({"noise_temperature": -300.0}, "noise_temperature"),
+        ({"noise_level": -1.0}, "noise_level"),
     ],
 )
 def test_options_that_are_not_allowed(options: dict[str, object], message: str) -> None:

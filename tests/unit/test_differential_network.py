@@ -14,6 +14,7 @@ from eqspice.engines.base import Save
 from eqspice.training import trainer
 from eqspice.training.calibrate import calibrate
 from eqspice.training.experiment import Experiment
+from eqspice.training.sections import EngineChoice
 
 GAINS = (0.5, 0.005)
 
@@ -159,6 +160,13 @@ def test_one_sided_and_symmetric_nudges_agree_for_small_ones():
         after, _ = present(bench, state, (25 * gain, 0.25 * gain))
         changes.append(bench.weights(after)[1] - bench.weights(state)[1])
     assert np.allclose(changes[0], changes[1], atol=0.05 * np.abs(changes[0]).max())
+
+
+def test_calibration_does_not_see_noise():
+    bench, state = prepared()
+    engine = EngineChoice(fidelity="phase", noise=("thermal", "flicker"), noise_level=100.0)
+    noisy = trainer.prepare(bench.experiment.changed(engine=engine))
+    assert calibrate(noisy, state) == calibrate(bench, state)
 
 
 def test_calibration_corrects_the_fraction_that_was_asked_for():

@@ -89,6 +89,7 @@ def engine_options(experiment: Experiment, design: Design) -> NativeOptions:
         noise_seed=experiment.seed,
         noise_band=engine.noise_band or NativeOptions.noise_band,
         noise_temperature=design.process.temperature,
+        noise_level=engine.noise_level,
     )
 
 

@@ -15,6 +15,7 @@ from eqspice.errors import InputError
 from eqspice.training.bench import Bench, prepare, write_weights
 from eqspice.training.build import initial_weights, learning_of
 from eqspice.training.experiment import Experiment
+from eqspice.training.sections import EngineChoice
 
 FloatArray = NDArray[np.float64]
 _CALIBRATION = 4  # key of the random stream of the points that calibration presents
@@ -69,6 +70,9 @@ def calibrate_experiment(experiment: Experiment) -> Calibration:
 def calibrate(bench: Bench, state: State) -> Calibration:
     """Measures on some training points, each presented from the same state, one layer learning at a time.
 
+    Device noise is off meanwhile: trial updates are so small that noise would drown what they change. On a
+    chip one would take the mean of many presentations instead.
+
     Args:
         bench: prepared set-up.
         state: where the weights are.
@@ -76,6 +80,9 @@ def calibrate(bench: Bench, state: State) -> Calibration:
     Raises:
         InputError: a layer's update does not reduce the error.
     """
+    if bench.experiment.engine.noise:
+        engine = EngineChoice(**bench.experiment.engine.model_dump() | {"noise": ()})
+        bench, state = prepare(bench.experiment.changed(engine=engine)), replace(state, noise=None)
     design = bench.design
     wanted = bench.experiment.learning.correction or usual_correction(design)
     rng = np.random.default_rng(np.random.SeedSequence(bench.experiment.seed, spawn_key=(_CALIBRATION,)))

@@ -160,6 +160,7 @@ class EngineChoice(Section):
         noise: kinds of device noise, "thermal", "flicker" and "shot"; none for a noiseless circuit.
         noise_band: lowest frequency of flicker noise and highest of all noise, Hz; None for 10 Hz and no
             upper limit.
+        noise_level: factor on the amplitude of all noise.
     """
 
     prefix = "engine"
@@ -169,6 +170,7 @@ class EngineChoice(Section):
     fets: Literal["tables", "model"] = "tables"
     noise: tuple[Literal["thermal", "flicker", "shot"], ...] = ()
     noise_band: tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]] | None = None
+    noise_level: Annotated[float, Field(ge=0.0)] = 1.0
 
 
 class MismatchChoice(Section):

@@ -127,6 +127,7 @@ def noise_program(compiled: Compiled, options: NativeOptions) -> NoiseProgram:
         kinds=np.array([kind in options.noise for kind in NOISE_KINDS]),
         highest=float(options.noise_band[1]),
         four_kt=_four_kt(options.noise_temperature),
+        level=float(options.noise_level),
         ends=end_places,
         pairs=np.flatnonzero(unknown.all(axis=1) | mirrored).astype(np.uint32),
         alone=alone.astype(np.uint32),

@@ -351,6 +351,7 @@ def perturb(program, work, noise, h, alpha, multistep):  # type: ignore[no-untyp
     _sample_voltages(program, noise, h, beta, multistep)
     work.delta[:] = 0.0
     _inject(noise, first, work.delta, h, beta)
+    work.delta[:] *= noise.level
     solve(
         program.start, program.column, program.diagonal, work.values, work.inverse_pivot, work.delta[first:]
     )

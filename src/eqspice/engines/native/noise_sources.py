@@ -32,6 +32,7 @@ class Noise(NamedTuple):
         kinds: whether there is thermal, flicker and shot noise.
         highest: band limit, Hz; may be infinite.
         four_kt: 4 k T of parts without a temperature of their own, J.
+        level: factor on the amplitude of all noise.
         ends: p and n of each device (drain and source), shape (D, 2).
         pairs: devices between two unknown nodes, or whose current is mirrored.
         alone: other devices with one unknown end: their white noise adds up there; alone_at: its place;
@@ -78,6 +79,7 @@ class Noise(NamedTuple):
     kinds: NDArray[np.bool_]
     highest: float
     four_kt: float
+    level: float
     ends: IndexArray
     pairs: IndexArray
     alone: IndexArray

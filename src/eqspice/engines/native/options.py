@@ -42,6 +42,7 @@ class NativeOptions:
         noise_band: lowest frequency of flicker noise and highest of all noise, Hz. The highest may be
             infinite: then each capacitance has its kT/C; flicker noise ends at 10 MHz at the latest.
         noise_temperature: of parts without a temperature of their own, degrees Celsius.
+        noise_level: factor on the amplitude of all noise, for the question how much a network bears.
     """
 
     fidelity: Fidelity = "transient"
@@ -59,6 +60,7 @@ class NativeOptions:
     noise_seed: int = 0
     noise_band: tuple[float, float] = (10.0, math.inf)
     noise_temperature: float = 27.0
+    noise_level: float = 1.0
 
     def __post_init__(self) -> None:
         if self.fidelity not in FIDELITIES:
@@ -95,6 +97,9 @@ class NativeOptions:
             "noise_temperature",
             _finite(self.noise_temperature) and self.noise_temperature > -273.15,
             "above -273.15 degrees Celsius",
+        )
+        self._refuse_unless(
+            "noise_level", _finite(self.noise_level) and self.noise_level >= 0, "zero or positive"
         )
 
     def _refuse_unless(self, name: str, allowed: bool, what: str) -> None:
