@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "shot": ("shot",),
     "all": ALL,
 }
-LEVELS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
+LEVELS = (0.0, 1.0, 3.0, 10.0, 30.0)
 TASKS: dict[str, tuple[str, ...]] = {
     "xor": ("learning.epochs=10",),
     "moons": ("learning.epochs=10",),
