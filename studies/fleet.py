@@ -4,8 +4,8 @@
 
 Every part is the command `eqspice study` in a process of its own, as a user starts it: undisturbed on two
 local workers; with a worker killed after a quarter of the members and the coordinator after half, then
-started again; on a Dask scheduler whose two workers are processes of their own; and a part of the members on
-one and on two workers, whose wall times say something only while nothing else runs. Adds to
+started again; on a Dask scheduler whose two workers are processes of their own; and on one worker, then on
+two, whose wall times say something only while nothing else runs. Adds to
 studies/results/fleet.json what is missing there. Needs the extra "fleet".
 """
 
@@ -34,7 +34,6 @@ RESULT = Path(__file__).parent / "results" / "fleet.json"
 SETTINGS = ("xor", "--preset", "reciprocal", "--fidelity", "phase", "--epochs", "3")
 SETTINGS += ("--set", "network.hidden=[8]", "--set", "mismatch.sigma=1")
 MEMBERS = 200
-TIMED = 160  # members of the comparison of one and two workers
 POLL = 0.1  # s
 LIMIT = 1800.0  # s
 
@@ -211,11 +210,11 @@ def speed(root: Path) -> dict[str, Any]:
     walls, others, folders = [], [], [root / "one worker", root / "two workers"]
     for workers, folder in enumerate(folders, 1):
         before = busy()
-        walls.append(Coordinator(folder, TIMED, "--workers", str(workers)).wait())
+        walls.append(Coordinator(folder, MEMBERS, "--workers", str(workers)).wait())
         machine, own = (after - then for after, then in zip(busy(), before, strict=True))
         others.append((machine - own) / walls[-1])
     return {
-        "members": TIMED,
+        "members": MEMBERS,
         "wall_s": walls,
         "ratio": walls[0] / walls[1],
         "cores_busy_with_other_things": others,

@@ -346,6 +346,6 @@ def run(  # type: ignore[no-untyped-def]
             track.clock[NEXT_STEP] = max(h * grow, control.min_step)
         if ends:
             _pass_mark(work, track, marks, control)
-            if noisy:
+            if noisy and control.fixed == 0.0:  # given steps are never taken back
                 noise_excursion.pass_mark(work, noise)
     return DONE, nt.CONVERGED
