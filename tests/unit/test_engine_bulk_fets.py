@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.linalg import eig
+from scipy.optimize import brentq
 
 from eqspice.circuit import (
     Capacitor,
@@ -16,6 +17,7 @@ from eqspice.circuit import (
     Stimulus,
     VoltageSource,
 )
+from eqspice.circuit.spice_reader import read_subcircuit
 from eqspice.engines.base import Solution
 from eqspice.engines.native.compile import compile_circuit
 from eqspice.engines.native.engine import NativeEngine, NativeOptions
@@ -192,3 +194,38 @@ def test_more_different_fets_than_memory_are_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("eqspice.engines.native.fets.MOST_TABLES", 1)
     with pytest.raises(InputError, match=r'2 FETs that all differ .* fets = "model"'):
         compile_circuit(pass_gate())
+
+
+def test_a_long_step_does_not_go_over_to_a_far_solution() -> None:
+    """States near 1 V and 4 V: the circuit goes to the first, Newton's iteration went to the second."""
+    loop = (
+        ".subckt loop v u\n"
+        "B1 v 0 I={1u*(0.02*V(v) + 0.5*tanh((V(v) - 1)/0.1) - 0.1 - 0.6*tanh((V(v) - 1.7)/0.1)"
+        " + 1.5 + 1.5*tanh((V(v) - 4)/0.1) - 0.5*V(u))}\n"
+        ".ends"
+    )
+    parts = (
+        Instance("input", VoltageSource(signal="u"), ("u", "0")),
+        Instance("loop", read_subcircuit(loop), ("v", "u")),
+        Instance("node", Capacitor(1e-14), ("v", "0")),
+        Instance("fet", fet(), ("v", "0", "source", "0")),
+        Instance("end", Resistor(1e6), ("source", "0")),
+    )
+    steps = Stimulus(np.array([0.0, 1e-6, 2e-6]), ("u",), np.array([[0.0], [1.0], [1.0]]))
+    found = NativeEngine(NativeOptions(fidelity="phase")).prepare(Circuit("loop", parts)).run(steps)
+    near = brentq(
+        lambda v: (
+            0.02 * v
+            + 0.5 * np.tanh((v - 1) / 0.1)
+            - 0.1
+            - 0.6 * np.tanh((v - 1.7) / 0.1)
+            + 1.5
+            + 1.5 * np.tanh((v - 4) / 0.1)
+            - 0.5
+        ),
+        0.0,
+        1.5,
+    )
+    assert found.raise_for_status().statistics.rejected_steps > 0
+    assert found.message == ""
+    assert found.waveforms["v"][-1] == pytest.approx(near, abs=1e-3)

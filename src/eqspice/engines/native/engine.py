@@ -289,7 +289,7 @@ class NativeSession:
         arrays = [np.zeros(size) for _ in range(7)]
         kept = tk.REMEMBERED if self.options.fidelity == "phase" else 0
         arrays += [np.zeros((kept, size)), np.zeros((kept, program.first_unknown))]
-        track = tk.Track(np.zeros(4), np.zeros(8, np.int64), *arrays)
+        track = tk.Track(np.zeros(4), np.zeros(9, np.int64), *arrays)
         track.before_1[:] = work.voltage
         track.charge_1[:] = work.charge
         return track

@@ -12,6 +12,7 @@ import numpy as np
 
 from eqspice.engines.native import newton as nt
 from eqspice.engines.native import noise_excursion, noise_kernel
+from eqspice.engines.native.devices import mosfet
 from eqspice.engines.native.guess import predict, recall
 from eqspice.engines.native.track import (
     KEPT,
@@ -27,6 +28,7 @@ from eqspice.engines.native.track import (
     SOLUTIONS,
     STEP,
     STEP_BEFORE,
+    STRAYED,
 )
 from eqspice.jit import kernel
 
@@ -40,6 +42,8 @@ FIRST_FRACTION = 0.125  # first step after a breakpoint, as a fraction of the se
 GROWTH = 10.0
 JUMP = 10.0  # shortest steps after a mark, in which what is faster than those is a jump
 GMIN_START = 1e-6
+STRAY = 1.0  # V outside the tables of transistors, where no circuit is meant to be
+MOST_CUTS = 64.0  # a given step is cut to no less than this part of its segment, to come back from there
 
 
 @kernel()
@@ -171,6 +175,8 @@ def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
     track.clock[STEP] = h
     track.clock[NOW] = t_new
     track.place[ORDER] += 1
+    track.place[STRAYED] = mosfet.outside(work.bulk_fet) > STRAY
+    mosfet.note_outside(work.bulk_fet)
     work.counters[nt.STEPS] += 1
 
 
@@ -230,6 +236,19 @@ def _choose_step(track, marks, control):  # type: ignore[no-untyped-def]
 
 
 @kernel()
+def _jumped(work, track, marks, h):  # type: ignore[no-untyped-def]
+    """Whether a given step ends far outside the tables though it began inside.
+
+    Long steps have more than one solution where an amplifier closes a loop, and Newton's iteration may go
+    over to one that the circuit does not. In shorter steps it is out of reach.
+    """
+    if track.place[STRAYED] or mosfet.outside(work.bulk_fet) <= STRAY:
+        return False
+    segment = marks[track.place[MARK]] - marks[track.place[MARK] - 1]
+    return MOST_CUTS * h > segment
+
+
+@kernel()
 def _before_plateau(track, times, values, t_new):  # type: ignore[no-untyped-def]
     """Whether a step ends an edge with a plateau behind it."""
     segment = track.place[SEGMENT]
@@ -285,12 +304,14 @@ def run(  # type: ignore[no-untyped-def]
         if noisy:
             for place in range(first, len(work.voltage)):
                 work.voltage[place] += noise.guess[place] - track.before_1[place]
-        remember = recall(program, work, track) if control.fixed > 0.0 else -1
+        whole = ends and track.clock[NOW] == marks[track.place[MARK] - 1]
+        remember = recall(program, work, track) if control.fixed > 0.0 and whole else -1
         alpha = _discretise(work, track, first, h)
         status = nt.newton(
             program, work, alpha, 0.0, control.newton_limit, control.bypass, control.max_change
         )
-        if status != nt.CONVERGED:
+        jumped = status == nt.CONVERGED and control.fixed > 0.0 and _jumped(work, track, marks, h)
+        if status != nt.CONVERGED or jumped:
             work.counters[nt.REJECTED] += 1
             if 0.25 * h > control.min_step and control.exact_step == 0.0:
                 track.clock[NEXT_STEP] = 0.25 * h

@@ -24,6 +24,7 @@ KEPT = 4  # time points recorded
 RECORD_AT_MARK = 5  # the two above at the last mark
 KEPT_AT_MARK = 6
 SOLUTIONS = 7  # solutions remembered so far
+STRAYED = 8  # whether the last step ended far outside the tables of transistors
 
 REMEMBERED = 64  # solutions kept as first guesses
 
@@ -59,7 +60,7 @@ class Track(NamedTuple):
 
     Attributes:
         clock: times in seconds, see NOW to NEXT_STEP.
-        place: counts, see MARK to SOLUTIONS.
+        place: counts, see MARK to STRAYED.
         charge_1, charge_2: booked charges one and two steps ago.
         before_1, before_2, before_3: voltages one, two, three steps ago.
         mark_voltage, mark_charge: at the last mark.

@@ -241,7 +241,7 @@ def assemble_bulk_fets(group, values, cache, alpha):  # type: ignore[no-untyped-
 
 @kernel()
 def book_bulk_fets(nodes, delta, charge, cache):  # type: ignore[no-untyped-def]
-    """Adds dQ/dv delta to charge and notes how far outside its table each FET has been."""
+    """Adds dQ/dv delta to charge; delta has zeros for ground and inputs."""
     for i in range(len(nodes)):
         d, g, s, b = nodes[i, 0], nodes[i, 1], nodes[i, 2], nodes[i, 3]
         row = cache[i]
@@ -253,7 +253,22 @@ def book_bulk_fets(nodes, delta, charge, cache):  # type: ignore[no-untyped-def]
         charge[d] += q_d
         charge[s] += q_s
         charge[b] -= q_g + q_d + q_s
-        row[_FARTHEST] = max(row[_FARTHEST], row[_OUTSIDE])
+
+
+@kernel()
+def outside(cache):  # type: ignore[no-untyped-def]
+    """Returns how far outside its table that three-axis FET is now which is farthest, V."""
+    farthest = 0.0
+    for i in range(len(cache)):
+        farthest = max(farthest, cache[i, _OUTSIDE])
+    return farthest
+
+
+@kernel()
+def note_outside(cache):  # type: ignore[no-untyped-def]
+    """Notes how far outside its table each three-axis FET is, now that the step is taken."""
+    for i in range(len(cache)):
+        cache[i, _FARTHEST] = max(cache[i, _FARTHEST], cache[i, _OUTSIDE])
 
 
 def farthest_outside(cache: NDArray[np.float64]) -> NDArray[np.float64]:
