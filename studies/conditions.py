@@ -1,8 +1,9 @@
 """What chips, corners, temperatures and idle time do to a network that was trained without them, or with.
 
-    python studies/conditions.py --parts mismatch corners retention
+    python studies/conditions.py --parts mismatch corners retention --picture docs/img/corners.png
 
-Adds to studies/results/conditions.json what is missing there and prints tables (Markdown). Preset
+Adds to studies/results/conditions.json what is missing there and prints tables (Markdown); the picture shows
+the corners. Preset
 `reciprocal`, phase fidelity, held-out NRMSE, and accuracy where it is not 100 %.
 """
 
@@ -21,6 +22,7 @@ import numpy as np
 
 import eqspice as eq
 from eqspice.errors import ConvergenceError, InputError
+from eqspice.report import style
 from eqspice.training import usage
 from eqspice.training.experiment import make_experiment
 from eqspice.training.retention import LINES, after
@@ -50,8 +52,7 @@ UPDATE_PATH = {
     )
     for volts in (1e-4, 1e-3, 4.7e-3)
 }
-POINTS = [(corner, 27) for corner in ("tt", "ss", "ff", "sf", "fs")]
-POINTS += [("tt", -40), ("tt", 85), ("tt", 125), ("ss", -40), ("ss", 85), ("ff", -40), ("ff", 125)]
+POINTS = list(product(("tt", "ss", "ff", "sf", "fs"), (27, -40, 85, 125)))
 TRAINED_AT = [("ss", -40), ("ff", 125)]
 IDLE = (1e-2, 0.1, 1.0, 10.0)  # s
 Figures = dict[str, float]
@@ -161,12 +162,37 @@ def table(part: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def picture(corners: dict[str, Any], path: Path) -> None:
+    """Draws held-out NRMSE over corners and temperatures, mean of the seeds, a map per task."""
+    degrees = sorted({at for _, at in POINTS})
+    kinds = list(dict.fromkeys(corner for corner, _ in POINTS))
+    with style.styled():
+        figure = style.new_figure(4.4 * len(corners), 3.2)
+        axes = figure.subplots(1, len(corners), squeeze=False)
+        for axis, (task, seeds) in zip(axes[0], corners.items(), strict=True):
+            values = np.full((len(degrees), len(kinds)), np.nan)
+            for corner, at in POINTS:
+                found = [runs[f"{corner} {at}"]["test_nrmse"] for runs in seeds.values()]
+                values[degrees.index(at), kinds.index(corner)] = np.mean(found)
+            axis.imshow(values, origin="lower", cmap="Blues", aspect="auto", vmin=0.0)
+            for (row, column), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    colour = "white" if value > 0.6 * np.nanmax(values) else "black"
+                    axis.text(column, row, f"{value:.3f}", ha="center", va="center", color=colour)
+            axis.grid(visible=False)
+            axis.set_xticks(range(len(kinds)), kinds)
+            axis.set_yticks(range(len(degrees)), [f"{at} °C" for at in degrees])
+            axis.set_title(f"{task}: held-out NRMSE, trained at tt, 27 °C")
+        path.write_bytes(style.png(figure))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parts = ("mismatch", "corners", "retention")
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--picture", type=Path, help="file for the picture of the corners")
     options = parser.parse_args()
     study = Study()
     for part in options.parts:
@@ -176,6 +202,8 @@ def main() -> None:
                     study.once(part, task, seed, name, measure)
     for part, found in study.known.items():
         print(f"\n{part}\n\n{table(found)}")
+    if options.picture:
+        picture(study.known["corners"], options.picture)
 
 
 if __name__ == "__main__":
