@@ -133,6 +133,7 @@ def presentation_schedule(
         start = p * at.end
         _present(design, signals, start, data.x[p], data.y[p])
         if phases == ("free",):
+            signals.constant("free", 0.0, start + at.free[1])  # a step ends where the outputs are read
             continue
         _sample(design, signals, start, at, strengths[p] * signs[p] if "nudged" in phases else 0.0)
         if "update" in phases:
