@@ -50,6 +50,7 @@ REMEDIES: dict[str, tuple[str, ...]] = {
     "none": (),
     "1 pF per column": (COLUMN,),
     "nudges grow to ten times": (GROWTH,),
+    "both with 0.2 pF": ("design.column_capacitance=2e-13", GROWTH),
     "both": (COLUMN, GROWTH),
 }
 POINTS = 128  # presentations by which `places` measures
