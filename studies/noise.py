@@ -1,10 +1,14 @@
-"""Learning in device noise: under each kind, all together, and at how much of it each task breaks.
+"""Learning in device noise: under each kind, all together, at how much of it each task breaks, and remedies.
 
     python studies/noise.py --part kinds
     python studies/noise.py --part levels
     python studies/noise.py --part transient
+    python studies/noise.py --part places --tasks sine moons --seeds 1
+    python studies/noise.py --part remedies --tasks sine moons
 
-`levels` multiplies the amplitude of all noise. Adds to studies/results/noise.json, prints tables (Markdown).
+`levels` multiplies the amplitude of all noise. `places` holds a network that was trained without noise, and
+measures what noise adds where; it also exchanges the conditions of training and of use. Adds to
+studies/results/noise.json, prints tables (Markdown).
 """
 
 from __future__ import annotations
@@ -12,14 +16,25 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import eqspice as eq
-from eqspice.errors import ConvergenceError, InputError
-from eqspice.training.experiment import make_experiment
+import numpy as np
+from numpy.typing import NDArray
 
+import eqspice as eq
+from eqspice.analysis import metrics
+from eqspice.design import schedule as sc
+from eqspice.engines.base import Save
+from eqspice.errors import ConvergenceError, InputError
+from eqspice.training.bench import evaluate, prepare, write_weights
+from eqspice.training.experiment import Experiment, make_experiment
+
+FloatArray = NDArray[np.float64]
 RESULT = Path(__file__).parent / "results" / "noise.json"
+FIGURES = ("train_nrmse", "test_nrmse", "test_accuracy", "presentations", "cpu_s")
+PHASES = ("first", "second")
 ALL = ("thermal", "flicker", "shot")
 KINDS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -28,7 +43,17 @@ KINDS: dict[str, tuple[str, ...]] = {
     "shot": ("shot",),
     "all": ALL,
 }
-LEVELS = (0.0, 1.0, 3.0, 10.0, 30.0)
+LEVELS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+COLUMN = "design.column_capacitance=1e-12"
+GROWTH = "learning.nudge_growth=10"
+REMEDIES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "1 pF per column": (COLUMN,),
+    "nudges grow to ten times": (GROWTH,),
+    "both with 0.2 pF": ("design.column_capacitance=2e-13", GROWTH),
+    "both": (COLUMN, GROWTH),
+}
+POINTS = 128  # presentations by which `places` measures
 TASKS: dict[str, tuple[str, ...]] = {
     "xor": ("learning.epochs=10",),
     "moons": ("learning.epochs=10",),
@@ -37,16 +62,110 @@ TASKS: dict[str, tuple[str, ...]] = {
 }
 
 
-def measure(task: str, kinds: tuple[str, ...], level: float, fidelity: str, seed: int) -> dict[str, Any]:
-    """Trains once in noise; held-out figures, measured in the same noise."""
+def experiment(
+    task: str, kinds: tuple[str, ...], level: float, fidelity: str, seed: int, changes: tuple[str, ...] = ()
+) -> Experiment:
+    """Returns the experiment of a task in noise."""
     engine = {"fidelity": fidelity, "noise": kinds, "noise_level": level}
     settings = {"task": {"name": task}, "preset": "reciprocal", "engine": engine, "seed": seed}
+    return make_experiment(settings, [*TASKS[task], *changes])
+
+
+def trained(chosen: Experiment) -> tuple[dict[str, Any], list[FloatArray]]:
+    """Trains once; returns figures, the held-out ones measured in the same noise, and the weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = eq.train(chosen, out=Path(folder) / "run")
+        return {key: run.results[key] for key in FIGURES}, run.weights
+
+
+def measure(
+    task: str, kinds: tuple[str, ...], level: float, fidelity: str, seed: int, changes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Trains once in noise; returns figures, or why it failed."""
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            found = eq.train(make_experiment(settings, list(TASKS[task])), out=Path(folder) / "run").results
+        return trained(experiment(task, kinds, level, fidelity, seed, changes))[0]
     except (ConvergenceError, InputError) as error:
         return {"failed": str(error)}
-    return {key: found[key] for key in ("test_nrmse", "test_accuracy", "presentations", "cpu_s")}
+
+
+def held(chosen: Experiment, weights: list[FloatArray]) -> dict[str, FloatArray]:
+    """Presents points with the nudges and without writing; returns outputs and held values, V.
+
+    Of each layer: the change of its columns between the nudged phases, and the update per unit of gain, V².
+    """
+    bench = prepare(chosen)
+    design, task = bench.design, bench.task
+    state = write_weights(bench, weights).state
+    rng = np.random.default_rng(0)
+    points = rng.integers(len(task.x), size=POINTS)
+    rows = sc.random_rows(design, POINTS, "parallel", rng)
+    data = sc.Presentations(task.x[points], task.y[points], rows, rate=np.zeros(POINTS))
+    plan = sc.presentation_schedule(design, data, state.time)
+
+    def read(nodes: list[str], times: FloatArray) -> FloatArray:
+        solution = bench.session.run(plan.stimulus, state, Save(tuple(nodes), times))
+        return solution.raise_for_status().waveforms.values
+
+    found = {
+        "output": bench.output_readout.of(read(list(bench.outputs), plan.free_ends)),
+        "stored error": read([f"loss_{k}.held_error" for k in range(design.widths[-1])], plan.middles[:, 2]),
+    }
+    for layer in range(design.layers):
+        inputs, outputs = design.shape(layer)
+        nodes = [f"layer{layer}.column_{j}_{phase}" for phase in PHASES for j in range(outputs)]
+        phases = PHASES if layer else PHASES[:1]  # rows of data do not move
+        nodes += [f"layer{layer}.row_{i}_{phase}" for phase in phases for i in range(inputs)]
+        values = read(nodes, plan.middles[:, 2])
+        c1, c2, a1, *moved = np.split(
+            values, np.cumsum([outputs, outputs, *(inputs,) * (len(phases) - 1)]), axis=1
+        )
+        a2 = moved[0] if moved else a1
+        found[f"change of columns of layer {layer}"] = c1 - c2
+        found[f"update of layer {layer}"] = a1[:, :, None] * c1[:, None] - a2[:, :, None] * c2[:, None]
+    return found
+
+
+def rms(values: FloatArray) -> float:
+    """Returns the root of the mean square."""
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def places(task: str, seed: int) -> dict[str, Any]:
+    """Measures where noise enters, and exchanges the conditions of training and of use."""
+    conditions = {"without": (), "in noise": ALL}
+    weights, found = {}, {}
+    for name, kinds in conditions.items():
+        _, weights[name] = trained(experiment(task, kinds, 1.0, "phase", seed))
+        for used, of_use in conditions.items():
+            bench = prepare(experiment(task, of_use, 1.0, "phase", seed))
+            predicted = evaluate(bench, write_weights(bench, weights[name]).state, bench.task.x_test)
+            found[f"trained {name}, used {used}"] = metrics.nrmse(predicted, bench.task.y_test)
+    for remedy, changes in REMEDIES.items():
+        if GROWTH in changes:
+            continue
+        quiet = held(experiment(task, (), 1.0, "phase", seed, changes), weights["without"])
+        for name, kinds in (
+            ("all", ALL),
+            ("thermal", ("thermal",)),
+            ("flicker", ("flicker",)),
+            ("shot", ("shot",)),
+        ):
+            noisy = held(experiment(task, kinds, 1.0, "phase", seed, changes), weights["without"])
+            for place, values in quiet.items():
+                entry = found.setdefault(remedy, {}).setdefault(place, {"signal": rms(values)})
+                entry[name] = rms(noisy[place] - values)
+    return found
+
+
+def place_table(task: str, found: dict[str, Any]) -> list[str]:
+    """Returns lines of a table: signal and noise by place, mV or mV² per mV of a row at 1 V."""
+    lines = [f"{name}: {value:.3f}" for name, value in found.items() if isinstance(value, float)]
+    lines += [f"| {task} | signal | all | thermal | flicker | shot |", "|---" * 6 + "|"]
+    for remedy, of in found.items():
+        for place, entry in of.items() if isinstance(of, dict) else ():
+            values = " | ".join(f"{1e3 * value:.3g}" for value in entry.values())
+            lines.append(f"| {remedy}: {place} | {values} |")
+    return lines
 
 
 def cell(runs: list[dict[str, Any]]) -> str:
@@ -62,24 +181,36 @@ def cell(runs: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--part", choices=("kinds", "levels", "transient"), required=True)
+    parts = ("kinds", "levels", "transient", "places", "remedies")
+    parser.add_argument("--part", choices=parts, required=True)
     parser.add_argument("--tasks", nargs="+", default=["xor"], choices=list(TASKS))
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     known: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     part = known.setdefault(options.part, {})
     fidelity = "transient" if options.part == "transient" else "phase"
+    if options.part == "places":
+        for task, seed in product(options.tasks, map(str, range(options.seeds))):
+            runs = part.setdefault(task, {})
+            if seed not in runs:
+                runs[seed] = places(task, int(seed))
+                RESULT.write_text(json.dumps(known, indent=1) + "\n")
+            print("\n".join(place_table(task, runs[seed])), flush=True)
+        return
     columns: dict[str, tuple[tuple[str, ...], float]] = {"all": (ALL, 1.0)}
     if options.part == "kinds":
         columns = {name: (kinds, 1.0) for name, kinds in KINDS.items()}
     elif options.part == "levels":
         columns = {f"{level:g}": (ALL if level else (), level or 1.0) for level in LEVELS}
+    elif options.part == "remedies":
+        columns = {name: (ALL, 1.0) for name in REMEDIES} | {"both, no noise": ((), 1.0)}
     for task in options.tasks:
         for name, (kinds, level) in columns.items():
             runs = part.setdefault(task, {}).setdefault(name, {})
+            changes = REMEDIES.get(name.partition(",")[0], ()) if options.part == "remedies" else ()
             for seed in range(options.seeds):
                 if str(seed) not in runs:
-                    runs[str(seed)] = measure(task, kinds, level, fidelity, seed)
+                    runs[str(seed)] = measure(task, kinds, level, fidelity, seed, changes)
                     RESULT.write_text(json.dumps(known, indent=1) + "\n")
                     print(task, name, seed, runs[str(seed)], flush=True)
     print(f"| task | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")

@@ -8,9 +8,11 @@ import pytest
 from eqspice.analysis import metrics
 from eqspice.design import schedule as sc
 from eqspice.design.families import architecture_of
+from eqspice.design.learning import LearningPlan
 from eqspice.design.presets import get_preset
 from eqspice.design.rules import RULES
 from eqspice.engines.base import Save
+from eqspice.errors import InputError
 from eqspice.training import trainer
 from eqspice.training.calibrate import calibrate
 from eqspice.training.experiment import Experiment
@@ -289,3 +291,75 @@ def test_limits_that_give_way_hold_an_update_and_let_a_gate_rest(rows, write):
 
     assert crept[0.0] > 1e-3
     assert crept[0.2] < (1e-6 if write == "switch" else 5e-4)  # the transistors leak
+
+
+def test_a_column_capacitor_changes_what_noise_does_and_not_what_is_computed():
+    free = {}
+    for capacitance in (0.0, 1e-12):
+        for noise in ((), ("thermal",)):
+            experiment = Experiment(
+                task={"name": "sine", "options": {"samples": 40}},
+                network={"hidden": (4,)},
+                preset="reciprocal",
+                design={"column_capacitance": capacitance},
+                engine={"fidelity": "phase", "noise": noise},
+            )
+            bench = trainer.prepare(experiment)
+            state = trainer.write_weights(bench, trainer.initial_weights(bench.design, experiment)).state
+            points = np.arange(64) % 40
+            rows = sc.random_rows(bench.design, 64, "parallel", np.random.default_rng(0))
+            data = sc.Presentations(bench.task.x[points], bench.task.y[points], rows, np.zeros(64))
+            plan = sc.presentation_schedule(bench.design, data, state.time)
+            nodes = [f"layer0.column_{j}_first" for j in range(4)]
+            solution = bench.session.run(plan.stimulus, state, Save(tuple(nodes), plan.middles[:, 2]))
+            free[capacitance, bool(noise)] = solution.raise_for_status().waveforms.values
+    without, with_it = free[0.0, False], free[1e-12, False]
+    assert np.abs(with_it - without).max() < 0.01 * np.abs(without).max()
+    noise = {c: float(np.std(free[c, True] - free[c, False])) for c in (0.0, 1e-12)}
+    held = 1.380649e-23 * 300.15 / bench.design.held_capacitance
+    column = bench.design.gain * np.sqrt(1.380649e-23 * 300.15 / 1e-12)
+    # kT/C of an unloaded column is the most; what follows loads it through the amplifier, and takes some.
+    assert 0.3 * column < np.sqrt(noise[1e-12] ** 2 - held) < 1.1 * column
+    assert noise[0.0] > 3 * noise[1e-12]
+
+
+def test_growing_nudges_leave_the_update_of_an_error_alone():
+    plan = LearningPlan(rows="parallel", nudge_growth=10.0)
+    strengths = np.concatenate([plan.strengths(epoch, 4, 5) for epoch in range(4)])
+    assert strengths[0] == 1.0 and strengths[5] == pytest.approx(10**0.5)
+    assert np.allclose(strengths[10:], 10.0)
+    rates = np.concatenate([plan.rates(epoch, 4, 5) for epoch in range(4)])
+    assert np.allclose(rates * strengths, 1.0)
+
+    bench, state = prepared(rows="parallel")
+    before = bench.weights(state)
+    bench.design = replace(bench.design, update_gains=GAINS)
+    changes = []
+    for strength in (1.0, 0.1):
+        data = sc.Presentations(
+            bench.task.x[[3]],
+            bench.task.y[[3]],
+            np.zeros((1, 1, 2), int),
+            np.array([1.0 / strength]),
+            np.ones(1),
+            np.array([strength]),
+        )
+        schedule = sc.presentation_schedule(bench.design, data, state.time)
+        after = bench.session.run(schedule.stimulus, state, Save(bench.outputs, schedule.free_ends))
+        weights = bench.weights(after.raise_for_status().state)
+        changes.append([new - old for new, old in zip(weights, before, strict=True)])
+    for strong, weak in zip(*changes, strict=True):
+        assert np.linalg.norm(strong - weak) < 0.1 * np.linalg.norm(strong) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "message"),
+    [
+        ("reciprocal", {"design": {"column_capacitance": -1e-12}}, "column_capacitance"),
+        ("reciprocal", {"learning": {"nudge_growth": 0.5}}, "nudge_growth"),
+        ("reference", {"learning": {"nudge_growth": 2.0}}, "nudge_growth"),
+    ],
+)
+def test_remedies_against_noise_that_cannot_be_are_refused(preset, settings, message):
+    with pytest.raises(InputError, match=message):
+        trainer.check(Experiment(task={"name": "sine"}, preset=preset, **settings))

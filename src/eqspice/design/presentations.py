@@ -29,6 +29,7 @@ class Presentations:
             the word lines of all cycles in turn in one update phase.
         rate: factor on the update gains, shape (P,); ones if None.
         sign: +1 or -1 of the first nudge, shape (P,); +1 if None.
+        strength: of the nudges as a multiple of the design's, shape (P,); ones if None.
     """
 
     x: FloatArray
@@ -36,6 +37,7 @@ class Presentations:
     rows: IntArray
     rate: FloatArray | None = None
     sign: FloatArray | None = None
+    strength: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if len(self.x) == 0:
@@ -45,7 +47,7 @@ class Presentations:
                 f"presentations: x {self.x.shape}, y {self.y.shape} and rows {self.rows.shape} "
                 "do not fit: (P, inputs), (P, outputs), (P, cycles, layers) are needed."
             )
-        for name in ("rate", "sign"):
+        for name in ("rate", "sign", "strength"):
             values = getattr(self, name)
             if values is not None and np.shape(values) != (len(self.x),):
                 raise InputError(
@@ -54,8 +56,9 @@ class Presentations:
 
     def first(self, count: int) -> Presentations:
         """Returns the first data points."""
-        rate, sign = (None if values is None else values[:count] for values in (self.rate, self.sign))
-        return Presentations(self.x[:count], self.y[:count], self.rows[:count], rate, sign)
+        optional = (self.rate, self.sign, self.strength)
+        cut = (None if values is None else values[:count] for values in optional)
+        return Presentations(self.x[:count], self.y[:count], self.rows[:count], *cut)
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,7 @@ def learning_of(experiment: Experiment) -> LearningPlan:
         rows=own.rows or usual.rows,
         decay=usual.decay if own.decay is None else own.decay,
         anneal=usual.anneal if own.anneal is None else own.anneal,
+        nudge_growth=usual.nudge_growth if own.nudge_growth is None else own.nudge_growth,
         calibrate=own.update_gain is None and (usual.calibrate if own.calibrate is None else own.calibrate),
     )
 

@@ -127,6 +127,8 @@ class Learning(Section):
         decay: the update gains fall as 1 / (1 + decay * epoch).
         anneal: last part of the presentations in which the update gains fall linearly to zero besides. A
             run that is resumed with more epochs is not the one that had them from the start.
+        nudge_growth: factor by which the nudges grow over the first half of the presentations, as errors
+            shrink; the update gains fall by as much.
         calibrate: set the update gains by a short run before training. An update_gain turns it off.
         correction: fraction of a presentation's error that each layer's update shall correct, which
             calibration aims at, one per layer; None for the usual ones.
@@ -142,6 +144,7 @@ class Learning(Section):
     rows: Literal["one", "all", "parallel"] | None = None
     decay: Annotated[float, Field(ge=0.0)] | None = None
     anneal: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    nudge_growth: Annotated[float, Field(ge=1.0)] | None = None
     calibrate: bool | None = None
     correction: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
     epochs: Annotated[int, Field(ge=1)] = 32

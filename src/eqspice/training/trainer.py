@@ -74,6 +74,7 @@ def draw_epoch(experiment: Experiment, design: Design, task: Task, epoch: int) -
     if len(rows) != len(points):
         raise InputError(f"row_order: epoch {epoch} has {len(rows)} rows for {len(points)} presentations.")
     rates = how.rates(epoch, learning.epochs, len(points))
+    strengths = how.strengths(epoch, learning.epochs, len(points))
     per_epoch = -(-len(points) // MOST_PER_CHUNK)
     chunks = []
     for k in range(per_epoch):
@@ -84,6 +85,7 @@ def draw_epoch(experiment: Experiment, design: Design, task: Task, epoch: int) -
             rows[part],
             rates[part],
             signs[part],
+            strengths[part],
         )
         chunks.append(
             Chunk(

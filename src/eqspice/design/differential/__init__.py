@@ -83,11 +83,13 @@ class DifferentialArchitecture(Architecture[Differential]):
     def facts(self, design: Differential) -> list[tuple[str, str]]:
         """See `Architecture`."""
         clamp = design.clamp
+        columns = [("column capacitance", format_si(design.column_capacitance, "F"))]
         hidden = [design.back_gain_of(layer) for layer in range(design.layers - 1)] or [design.back_gain]
         backward = " and ".join(f"{gain:.3g}" for gain in dict.fromkeys(hidden))
         return [
             ("synapse", f"{design.synapse.replace('_', ' ')}, differential"),
             ("storage capacitance", f"2 × {format_si(design.storage_capacitance, 'F')}"),
+            *(columns if design.column_capacitance else []),
             ("common mode of signals", format_si(design.common_mode, "V")),
             ("common mode of gates", format_si(design.gate_common, "V")),
             ("hidden gain", f"{design.gain:g} forward, {backward} backward"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from eqspice.cells.differential_loss import STORAGE, nudge_stored_error
 from eqspice.cells.differential_neuron import common_mode_hold, neuron_differential, single_column
 from eqspice.cells.differential_synapse import DIFFERENTIAL_SYNAPSES
-from eqspice.circuit import GROUND, Circuit, Instance, VoltageSource
+from eqspice.circuit import GROUND, Capacitor, Circuit, Instance, VoltageSource
 from eqspice.design.differential import array
 from eqspice.design.differential.network import (
     Differential,
@@ -120,6 +120,9 @@ def neurons(design: Differential) -> list[Instance]:
             nodes = (*column, *row_nodes(layer + 1, j), *drive_nodes(layer + 1, j), "common")
             instances.append(Instance(f"amplifier{layer + 1}_{j}", neuron, nodes, ORIGIN))
             instances.append(Instance(f"hold{layer + 1}_{j}", hold, (*column, "common"), ORIGIN))
+            if design.column_capacitance:
+                slow = Capacitor(design.column_capacitance)
+                instances.append(Instance(f"slow{layer + 1}_{j}", slow, column, ORIGIN))
     return instances
 
 

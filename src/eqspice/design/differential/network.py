@@ -59,6 +59,7 @@ class Differential(Design):
         series_resistance: through which a rail's current is sensed, ohm.
         clamp: of the hidden neurons' rails.
         hold_conductance: of a column's common-mode hold, S.
+        column_capacitance: between a column's two wires, which limits the band of their noise, F; 0 for none.
         nudges: "symmetric" (+beta, -beta) or "one_sided" (+beta, contrasted with the free phase).
         rule: name of the learning rule.
         chop: the sign of the first nudge is drawn for each presentation, so that offsets average out.
@@ -96,6 +97,7 @@ class Differential(Design):
     series_resistance: float = 10.0
     clamp: DifferentialClamp = field(default_factory=DifferentialClamp)
     hold_conductance: float = 1e-2
+    column_capacitance: float = 0.0
     bias: float | None = 0.25
     nudges: Literal["symmetric", "one_sided"] = "symmetric"
     rule: str = "contrastive"
@@ -123,6 +125,8 @@ class Differential(Design):
                 raise unknown(name, getattr(self, name), allowed)
         positive = ("gain", "output_gain", "back_gain", "output_back_gain", "series_resistance")
         self._check_positive(*positive, "next_load", "hold_conductance", "rate_unit")
+        if self.column_capacitance:
+            self._check_positive("column_capacitance")
 
     def back_gain_of(self, layer: int) -> float:
         """Returns the current gain backward of the neurons that a crossbar's columns drive, A/A.

@@ -128,12 +128,14 @@ def presentation_schedule(
     signals = _idle(design, 0.0)
     signs = np.ones(count) if data.sign is None or not design.chop else np.asarray(data.sign, float)
     rates = np.ones(count) if data.rate is None else np.asarray(data.rate, float)
+    strengths = np.ones(count) if data.strength is None else np.asarray(data.strength, float)
     for p in range(count):
         start = p * at.end
         _present(design, signals, start, data.x[p], data.y[p])
         if phases == ("free",):
+            signals.constant("free", 0.0, start + at.free[1])  # a step ends where the outputs are read
             continue
-        _sample(design, signals, start, at, signs[p] if "nudged" in phases else 0.0)
+        _sample(design, signals, start, at, strengths[p] * signs[p] if "nudged" in phases else 0.0)
         if "update" in phases:
             _update(design, signals, start + at.update, data.rows[p], rates[p] * signs[p])
     edge, step = float(design.timing.edge), design.timing.step
@@ -161,14 +163,14 @@ def _present(design: Differential, signals: Signals, start: float, x: FloatArray
             signals.move(f"{name}_{index}", float(value), start, e)
 
 
-def _sample(design: Differential, signals: Signals, start: float, at: _Moments, sign: float) -> None:
-    """Closes the holds in their phases and nudges; a sign of zero nudges not at all."""
+def _sample(design: Differential, signals: Signals, start: float, at: _Moments, nudge: float) -> None:
+    """Closes the holds in their phases and nudges by a signed multiple of beta; by zero not at all."""
     e, high = float(design.timing.edge), design.logic_high
     for name in ("free", "first", "second"):
         signals.pulse(name, 0.0, high, start, start + at.free[1], e)
-    if sign == 0.0:
+    if nudge == 0.0:
         return
-    nudges = [("first", at.first, sign), ("second", at.second, -sign)]
+    nudges = [("first", at.first, nudge), ("second", at.second, -nudge)]
     for name, (rise, fall), of in nudges[: 2 if design.nudges == "symmetric" else 1]:
         signals.move("nudge", NUDGE * of, start + rise - e, e)
         signals.pulse(name, 0.0, high, start + rise - e, start + fall, e)

@@ -22,6 +22,7 @@ class SingleEndedArchitecture(Architecture[SingleEnded]):
             ("rows", plan.rows, ("one", "all")),
             ("decay", plan.decay, (0.0,)),
             ("anneal", plan.anneal, (0.0,)),
+            ("nudge_growth", plan.nudge_growth, (1.0,)),
             ("calibrate", plan.calibrate, (False,)),
         ):
             if value not in allowed:
