@@ -28,6 +28,7 @@ from eqspice.analysis import metrics
 from eqspice.design import schedule as sc
 from eqspice.engines.base import Save
 from eqspice.errors import ConvergenceError, InputError
+from eqspice.report import style
 from eqspice.training.bench import evaluate, prepare, write_weights
 from eqspice.training.experiment import Experiment, make_experiment
 
@@ -179,12 +180,41 @@ def cell(runs: list[dict[str, Any]]) -> str:
     return text
 
 
+def picture(known: dict[str, Any], path: Path) -> None:
+    """Draws held-out NRMSE over the level of noise, and under each remedy, mean of the seeds."""
+
+    def mean(runs: dict[str, Any]) -> float:
+        return float(np.mean([run["test_nrmse"] for run in runs.values()]))
+
+    with style.styled():
+        figure = style.new_figure(9.0, 3.4)
+        levels, remedies = figure.subplots(1, 2)
+        for task, found in known["levels"].items():
+            at = sorted(float(level) for level in found if level != "0")
+            levels.loglog(at, [mean(found[f"{level:g}"]) for level in at], "o-", label=task)
+        levels.set_xlabel("amplitude of all noise, as a multiple of the real one")
+        levels.set_ylabel("held-out NRMSE")
+        levels.legend()
+        names = [*REMEDIES, "both, no noise"]
+        width = 0.8 / len(known["remedies"])
+        for place, (task, found) in enumerate(known["remedies"].items()):
+            rows = np.arange(len(names)) + (place - 0.5) * width
+            colour = f"C{list(known['levels']).index(task)}"
+            remedies.barh(rows, [mean(found[name]) for name in names], width, label=task, color=colour)
+        remedies.set_yticks(range(len(names)), names)
+        remedies.invert_yaxis()
+        remedies.set_xlabel("held-out NRMSE, real noise")
+        remedies.legend()
+        path.write_bytes(style.png(figure))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parts = ("kinds", "levels", "transient", "places", "remedies")
     parser.add_argument("--part", choices=parts, required=True)
     parser.add_argument("--tasks", nargs="+", default=["xor"], choices=list(TASKS))
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--picture", type=Path, help="file for a picture of levels and remedies")
     options = parser.parse_args()
     known: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     part = known.setdefault(options.part, {})
@@ -216,6 +246,8 @@ def main() -> None:
     print(f"| task | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for task, found in part.items():
         print(f"| {task} | {' | '.join(cell(list(found.get(name, {}).values())) for name in columns)} |")
+    if options.picture:
+        picture(known, options.picture)
 
 
 if __name__ == "__main__":
