@@ -363,3 +363,18 @@ def test_growing_nudges_leave_the_update_of_an_error_alone():
 def test_remedies_against_noise_that_cannot_be_are_refused(preset, settings, message):
     with pytest.raises(InputError, match=message):
         trainer.check(Experiment(task={"name": "sine"}, preset=preset, **settings))
+
+
+def test_both_fidelities_are_calibrated_alike():
+    measured = []
+    for fidelity in ("phase", "transient"):
+        experiment = Experiment(
+            task={"name": "xor"},
+            network={"hidden": (4,)},
+            preset="reciprocal",
+            engine={"fidelity": fidelity},
+        )
+        bench = trainer.prepare(experiment)
+        state = trainer.write_weights(bench, trainer.initial_weights(bench.design, experiment)).state
+        measured.append(calibrate(bench, state).measured)
+    assert measured[0] == pytest.approx(measured[1], rel=1e-3)
