@@ -145,13 +145,8 @@ def places(task: str, seed: int) -> dict[str, Any]:
         if GROWTH in changes:
             continue
         quiet = held(experiment(task, (), 1.0, "phase", seed, changes), weights["without"])
-        for name, kinds in (
-            ("all", ALL),
-            ("thermal", ("thermal",)),
-            ("flicker", ("flicker",)),
-            ("shot", ("shot",)),
-        ):
-            noisy = held(experiment(task, kinds, 1.0, "phase", seed, changes), weights["without"])
+        for name in ("all", *ALL):
+            noisy = held(experiment(task, KINDS[name], 1.0, "phase", seed, changes), weights["without"])
             for place, values in quiet.items():
                 entry = found.setdefault(remedy, {}).setdefault(place, {"signal": rms(values)})
                 entry[name] = rms(noisy[place] - values)

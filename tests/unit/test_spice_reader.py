@@ -314,14 +314,11 @@ def test_hostile_text_is_refused_soon(name):
     assert len(str(caught.value)) < 500
 
 
-def test_the_time_to_read_grows_no_faster_than_the_text():
-    def seconds(count: int) -> float:
-        text = inside("\n".join(f"b{i} a b i={{v(a)*v(b)+{i}u*tanh(v(a,b)/25m)}}" for i in range(count)))
-        start = time.process_time()
-        assert len(read_subcircuit(text).instances) == count
-        return time.process_time() - start
-
-    assert seconds(2_900) < 25 * min(seconds(290) for _ in range(3))  # ten times the text
+def test_the_largest_text_that_is_read_takes_less_than_a_second():
+    text = inside("\n".join(f"b{i} a b i={{v(a)*v(b)+{i}u*tanh(v(a,b)/25m)}}" for i in range(2_900)))
+    start = time.process_time()
+    assert len(read_subcircuit(text).instances) == 2_900
+    assert time.process_time() - start < 1.0
 
 
 def test_files(tmp_path):

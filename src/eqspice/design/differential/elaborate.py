@@ -121,8 +121,8 @@ def neurons(design: Differential) -> list[Instance]:
             instances.append(Instance(f"amplifier{layer + 1}_{j}", neuron, nodes, ORIGIN))
             instances.append(Instance(f"hold{layer + 1}_{j}", hold, (*column, "common"), ORIGIN))
             if design.column_capacitance:
-                slow = Capacitor(design.column_capacitance)
-                instances.append(Instance(f"slow{layer + 1}_{j}", slow, column, ORIGIN))
+                capacitor = Capacitor(design.column_capacitance)
+                instances.append(Instance(f"column_capacitor{layer + 1}_{j}", capacitor, column, ORIGIN))
     return instances
 
 
