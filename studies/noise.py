@@ -203,6 +203,45 @@ def picture(known: dict[str, Any], path: Path) -> None:
         path.write_bytes(style.png(figure))
 
 
+def columns_of(part: str) -> dict[str, tuple[tuple[str, ...], float, tuple[str, ...]]]:
+    """Returns what a part's table compares: name: kinds of noise, level, settings."""
+    if part == "kinds":
+        return {name: (kinds, 1.0, ()) for name, kinds in KINDS.items()}
+    if part == "levels":
+        return {f"{level:g}": (ALL if level else (), level or 1.0, ()) for level in LEVELS}
+    if part == "remedies":
+        found = {name: (ALL, 1.0, settings) for name, settings in REMEDIES.items()}
+        return found | {"both, no noise": ((), 1.0, REMEDIES["both"])}
+    return {"all": (ALL, 1.0, ())}
+
+
+def find_places(known: dict[str, Any], tasks: list[str], seeds: int) -> None:
+    """Adds the part `places` to the results and prints it."""
+    for task, seed in product(tasks, map(str, range(seeds))):
+        runs = known.setdefault("places", {}).setdefault(task, {})
+        if seed not in runs:
+            runs[seed] = places(task, int(seed))
+            RESULT.write_text(json.dumps(known, indent=1) + "\n")
+        print("\n".join(place_table(task, runs[seed])), flush=True)
+
+
+def learn(known: dict[str, Any], part: str, tasks: list[str], seeds: int) -> None:
+    """Adds a part that learns to the results and prints its table."""
+    of = known.setdefault(part, {})
+    columns = columns_of(part)
+    fidelity = "transient" if part == "transient" else "phase"
+    for task, (name, column), seed in product(tasks, columns.items(), map(str, range(seeds))):
+        kinds, level, changes = column
+        runs = of.setdefault(task, {}).setdefault(name, {})
+        if seed not in runs:
+            runs[seed] = measure(task, kinds, level, fidelity, int(seed), changes)
+            RESULT.write_text(json.dumps(known, indent=1) + "\n")
+            print(task, name, seed, runs[seed], flush=True)
+    print(f"| task | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for task, found in of.items():
+        print(f"| {task} | {' | '.join(cell(list(found.get(name, {}).values())) for name in columns)} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parts = ("kinds", "levels", "transient", "places", "remedies")
@@ -212,35 +251,10 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="file for a picture of levels and remedies")
     options = parser.parse_args()
     known: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    part = known.setdefault(options.part, {})
-    fidelity = "transient" if options.part == "transient" else "phase"
     if options.part == "places":
-        for task, seed in product(options.tasks, map(str, range(options.seeds))):
-            runs = part.setdefault(task, {})
-            if seed not in runs:
-                runs[seed] = places(task, int(seed))
-                RESULT.write_text(json.dumps(known, indent=1) + "\n")
-            print("\n".join(place_table(task, runs[seed])), flush=True)
-        return
-    columns: dict[str, tuple[tuple[str, ...], float]] = {"all": (ALL, 1.0)}
-    if options.part == "kinds":
-        columns = {name: (kinds, 1.0) for name, kinds in KINDS.items()}
-    elif options.part == "levels":
-        columns = {f"{level:g}": (ALL if level else (), level or 1.0) for level in LEVELS}
-    elif options.part == "remedies":
-        columns = {name: (ALL, 1.0) for name in REMEDIES} | {"both, no noise": ((), 1.0)}
-    for task in options.tasks:
-        for name, (kinds, level) in columns.items():
-            runs = part.setdefault(task, {}).setdefault(name, {})
-            changes = REMEDIES.get(name.partition(",")[0], ()) if options.part == "remedies" else ()
-            for seed in range(options.seeds):
-                if str(seed) not in runs:
-                    runs[str(seed)] = measure(task, kinds, level, fidelity, seed, changes)
-                    RESULT.write_text(json.dumps(known, indent=1) + "\n")
-                    print(task, name, seed, runs[str(seed)], flush=True)
-    print(f"| task | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
-    for task, found in part.items():
-        print(f"| {task} | {' | '.join(cell(list(found.get(name, {}).values())) for name in columns)} |")
+        find_places(known, options.tasks, options.seeds)
+    else:
+        learn(known, options.part, options.tasks, options.seeds)
     if options.picture:
         picture(known, options.picture)
 

@@ -190,6 +190,13 @@ def test_leaving_the_table_is_reported() -> None:
     assert "4 FETs left the region" in found.message
 
 
+def test_leaving_the_table_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    session = NativeEngine().prepare(differential_cell())
+    messages = [session.run(stimulus(top=5.0)).message for _ in range(2)]
+    assert messages[0] == messages[1] != ""
+    assert caplog.text.count("left the region") == 1
+
+
 def test_more_different_fets_than_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eqspice.engines.native.fets.MOST_TABLES", 1)
     with pytest.raises(InputError, match=r'2 FETs that all differ .* fets = "model"'):

@@ -59,6 +59,7 @@ class NativeSession:
         self.compiled = compiled
         self.options = options
         self._noise = noise_program(compiled, options)
+        self._told_outside = False
         self._place = dict(zip(compiled.node_names, compiled.places, strict=True))
         self._names = {place: name for name, place in self._place.items()}
 
@@ -135,8 +136,10 @@ class NativeSession:
         status, message = self._explain(code, newton_status, work, track, origin)
         bulk_names = tuple(flat.name for flat in self.compiled.devices.get("bulk", ()))
         if outside := outside_message(bulk_names, work):
-            _log.warning("%s", outside)
             message = message or outside
+            if not self._told_outside:  # a training run is one call per chunk
+                _log.warning("%s", outside)
+                self._told_outside = True
         statistics = Statistics(
             time_steps=int(work.counters[nt.STEPS]),
             rejected_steps=int(work.counters[nt.REJECTED]),

@@ -175,8 +175,7 @@ def _accept(work, track, t_new, h):  # type: ignore[no-untyped-def]
     track.clock[STEP] = h
     track.clock[NOW] = t_new
     track.place[ORDER] += 1
-    track.place[STRAYED] = mosfet.outside(work.bulk_fet) > STRAY
-    mosfet.note_outside(work.bulk_fet)
+    track.place[STRAYED] = mosfet.note_outside(work.bulk_fet) > STRAY
     work.counters[nt.STEPS] += 1
 
 

@@ -266,9 +266,12 @@ def outside(cache):  # type: ignore[no-untyped-def]
 
 @kernel()
 def note_outside(cache):  # type: ignore[no-untyped-def]
-    """Notes how far outside its table each three-axis FET is, now that the step is taken."""
+    """Notes how far outside its table each three-axis FET is at a solution; returns the most, V."""
+    farthest = 0.0
     for i in range(len(cache)):
         cache[i, _FARTHEST] = max(cache[i, _FARTHEST], cache[i, _OUTSIDE])
+        farthest = max(farthest, cache[i, _OUTSIDE])
+    return farthest
 
 
 def farthest_outside(cache: NDArray[np.float64]) -> NDArray[np.float64]:
