@@ -30,7 +30,7 @@ def calibrate(
 
     Training with calibration does the same by itself before it starts.
     """
-    from eqspice.training.calibrate import calibrate_experiment
+    from eqspice.training.calibrate import MOST_STEP, calibrate_experiment
 
     overrides = [f"preset={json.dumps(preset)}"] if preset is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
@@ -44,10 +44,15 @@ def calibrate(
     table = Table(box=None, pad_edge=False)
     for name in ("", "corrects, per 1/V of gain", "shall correct", "update gain"):
         table.add_column(name, justify="right")
+    limited = []
     for layer, (measured, wanted, gain) in enumerate(
         zip(found.measured, found.correction, found.update_gains, strict=True)
     ):
         table.add_row(f"layer {layer}", f"{measured:.4g}", f"{wanted:.3g}", f"{gain:.4g} / V")
+        if gain * measured < wanted * (1.0 - 1e-9):
+            limited.append(f"layer {layer} will correct {gain * measured:.3g}")
     Console().print(table)
+    for line in limited:
+        typer.echo(f"{line}: no weight moves by more than {1e3 * MOST_STEP:g} mV in a presentation")
     gains = ",".join(f"{gain:.6g}" for gain in found.update_gains)
     typer.echo(f"to use them without calibration: --set learning.update_gain=[{gains}]")
